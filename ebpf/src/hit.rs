@@ -1,0 +1,204 @@
+//! From a hit to a record: which program, what state, the captures, the span, the ring buffer.
+
+use aya_ebpf::{
+    bindings::pt_regs,
+    helpers::{
+        bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns,
+        generated::{bpf_get_attach_cookie, bpf_loop, bpf_probe_read_user},
+    },
+};
+use core::ffi::{c_long, c_void};
+use uprobed_ebpf::{
+    interpret::{self, Next, Place, STEPS, State, Target},
+    program::{Program, Role, amd64, flags},
+    wire::{Process, cookie, counter},
+};
+
+use crate::{
+    identity,
+    maps::{self, PROGRAMS},
+};
+
+/// The process that the hit happened in.
+pub struct User;
+
+impl Target for User {
+    #[inline(always)]
+    unsafe fn read(&mut self, address: u64, into: *mut u8, length: u32) -> bool {
+        // SAFETY: the caller says that `into` is valid for `length` bytes; the helper checks the address.
+        unsafe { bpf_probe_read_user(into.cast(), length, address as *const c_void) == 0 }
+    }
+
+    #[inline(always)]
+    fn bound(value: u64, mask: u64) -> u64 {
+        let mut bounded = value;
+        // SAFETY: arithmetic on a register.
+        unsafe {
+            core::arch::asm!("{0} &= {1}", inout(reg) bounded, in(reg) mask, options(pure, nomem, nostack));
+        }
+        bounded
+    }
+}
+
+/// One 8-byte word of the process.
+#[inline(always)]
+pub fn load(address: u64) -> Option<u64> {
+    let mut word = 0u64;
+    // SAFETY: `word` is 8 bytes.
+    unsafe { User.read(address, (&raw mut word).cast(), 8) }.then_some(word)
+}
+
+#[inline(never)]
+pub fn hit(context: *mut c_void) {
+    let id = bpf_get_current_pid_tgid();
+    let Some(process) = maps::process((id >> 32) as u32) else { return };
+    // SAFETY: the context is the one that the kernel gave.
+    let cookie = unsafe { bpf_get_attach_cookie(context) };
+    let Some(program) = PROGRAMS.get(cookie::program(cookie)) else { return };
+    // SAFETY: a uprobe's context is a pt_regs.
+    let registers = unsafe { &*context.cast::<pt_regs>() };
+    if program.flags & flags::IGNORE_IF_BELOW_OR_EQUAL != 0 && is_below_or_equal(registers) {
+        return;
+    }
+    maps::count(counter::HITS);
+    let Some(state) = maps::take_state() else {
+        return maps::count(counter::NO_SCRATCH);
+    };
+    state.reset();
+    state.bias = instruction(registers).wrapping_sub(cookie::address(cookie));
+    copy_registers(state, registers);
+    serve(process, program, state, id as u32);
+    maps::give_back(state);
+}
+
+#[inline(never)]
+fn serve(process: &Process, program: &Program, state: &mut State, thread: u32) {
+    if program.role == Role::Spawn as u8 {
+        run(program, state);
+        if state.aborted == 0 {
+            identity::spawned(process, program, state);
+        }
+        return;
+    }
+    if !find_place(program, state, thread) {
+        return maps::count(counter::UNREADABLE);
+    }
+    if program.role != Role::Start as u8 && !identity::may_end(process, program, state) {
+        // The cheap way out, before anything is copied.
+        return;
+    }
+    state.traceparent_capture = if program.role == Role::Start as u8 { program.traceparent.into() } else { 0xff };
+    run(program, state);
+    if state.unreadable > 0 {
+        maps::count(counter::UNREADABLE);
+    }
+    if state.aborted != 0 {
+        return;
+    }
+    let (length, goroutine) = (state.length, state.place.goid);
+    let head = state.head();
+    head.length = length;
+    head.kind = program.role;
+    head.parent_source = 0;
+    head.probe = program.probe;
+    // SAFETY: the helper has no preconditions.
+    head.time = unsafe { bpf_ktime_get_boot_ns() };
+    head.parent = 0;
+    head.goroutine = goroutine;
+    head.plugin = program.plugin;
+    head.process = process.slot;
+    head.thread = thread;
+    head.reserved = 0;
+    let recorded = if program.role == Role::Start as u8 {
+        identity::start(process, program, state)
+    } else {
+        identity::go_on(process, program, state)
+    };
+    if recorded {
+        let length = User::bound(length.into(), 8191) as u32;
+        // `out` is longer than any record; the verifier wants to see it.
+        if (length as usize) <= interpret::RECORD_BYTES + 1024 {
+            maps::output(state.out.as_mut_ptr(), length, false);
+        }
+    }
+}
+
+/// Runs the capture program.
+#[inline(always)]
+fn run(program: &Program, state: &mut State) {
+    let mut context = Context { state, program };
+    // SAFETY: the callback takes the context that stands here.
+    unsafe {
+        bpf_loop(STEPS, one_step as *mut c_void, (&raw mut context).cast(), 0);
+    }
+}
+
+struct Context {
+    state: *mut State,
+    program: *const Program,
+}
+
+#[inline(never)]
+extern "C" fn one_step(_: u32, context: *mut c_void) -> c_long {
+    // SAFETY: `run` passes a Context whose pointers outlive the loop.
+    let context = unsafe { &*context.cast::<Context>() };
+    // SAFETY: as above; nobody else looks at the state meanwhile.
+    match interpret::step(&mut User, unsafe { &mut *context.state }, unsafe { &*context.program }) {
+        Next::Go => 0,
+        Next::Done => 1,
+    }
+}
+
+/// Where in the program the hit happened; false if that cannot be read.
+#[inline(always)]
+fn find_place(program: &Program, state: &mut State, thread: u32) -> bool {
+    let stack_pointer = register(state, program.stack_pointer);
+    if program.flags & flags::NATIVE != 0 {
+        // Deeper calls have smaller stack pointers; the complement makes depth grow.
+        state.place = Place { g: 0, goid: thread.into(), depth: !stack_pointer };
+        return true;
+    }
+    let g = register(state, program.g_register);
+    let (Some(goid), Some(top)) = (load(g.wrapping_add(program.goid.into())), load(g.wrapping_add(program.stack_hi.into())))
+    else {
+        return false;
+    };
+    state.place = Place { g, goid, depth: top.wrapping_sub(stack_pointer) };
+    true
+}
+
+#[inline(always)]
+fn register(state: &State, number: u8) -> u64 {
+    // SAFETY: 32 registers, masked with 31.
+    unsafe { *state.registers.as_ptr().add(User::bound(number.into(), 31) as usize) }
+}
+
+#[inline(always)]
+fn instruction(registers: &pt_regs) -> u64 {
+    registers.rip
+}
+
+#[inline(always)]
+fn is_below_or_equal(registers: &pt_regs) -> bool {
+    const CARRY: u64 = 1;
+    const ZERO: u64 = 1 << 6;
+    registers.eflags & (CARRY | ZERO) != 0
+}
+
+#[inline(always)]
+fn copy_registers(state: &mut State, from: &pt_regs) {
+    let to = &mut state.registers;
+    to[amd64::AX as usize] = from.rax;
+    to[amd64::BX as usize] = from.rbx;
+    to[amd64::CX as usize] = from.rcx;
+    to[amd64::DX as usize] = from.rdx;
+    to[amd64::SI as usize] = from.rsi;
+    to[amd64::DI as usize] = from.rdi;
+    to[amd64::BP as usize] = from.rbp;
+    to[amd64::SP as usize] = from.rsp;
+    to[amd64::R8 as usize] = from.r8;
+    to[amd64::R9 as usize] = from.r9;
+    to[amd64::R10 as usize] = from.r10;
+    to[amd64::R11 as usize] = from.r11;
+    to[amd64::R14 as usize] = from.r14;
+}

@@ -1,0 +1,384 @@
+//! Whose span is it: goroutines, open spans and their parents.
+//!
+//! Values that go into tables are put together in the state, not on the stack, of which the kernel gives 512 bytes.
+
+use uprobed_ebpf::{
+    interpret::{State, Target},
+    program::{Correlation, KEPT, NO_SLOT, Program, Role, flags},
+    traceparent,
+    wire::{
+        Address, CONTEXT_TYPES, Goroutine, Named, Open, ParentSource, Process, SpanContext, SpanKey, counter, kind,
+    },
+};
+
+use crate::{
+    context::random,
+    hit::{User, load},
+    join,
+    maps::{self, CONTEXTS, GOROUTINES, PUBLISHED, SPANS, count},
+};
+
+/// Contexts that a walk follows: middleware adds one or two each.
+const CONTEXT_DEPTH: u32 = 16;
+/// Spans on one goroutine whose end was not seen, found at one start.
+const ABANDONED_AT_ONCE: u32 = 3;
+
+/// The goroutine's entry, made ready for this goroutine if its g stood for another before.
+#[inline(always)]
+fn goroutine(process: &Process, state: &State) -> Option<&'static mut Goroutine> {
+    let entry = GOROUTINES.get_ptr_mut(&Address { slot: process.slot, zero: 0, address: state.place.g })?;
+    // SAFETY: a goroutine runs on one thread at a time; entries are removed only after the process has ended.
+    let entry = unsafe { &mut *entry };
+    if entry.goid != state.place.goid {
+        entry.goid = state.place.goid;
+        entry.top.context.span = 0;
+        entry.inherited.context.span = 0;
+    }
+    Some(entry)
+}
+
+/// The open span with this key, if there is one.
+#[inline(always)]
+fn keyed(key: &SpanKey) -> Option<&'static mut Open> {
+    // SAFETY: entries are removed by their span's end only, and what matters in them is compared before use.
+    SPANS.get_ptr_mut(key).map(|entry| unsafe { &mut *entry })
+}
+
+/// The open span that is named, if it is still the same.
+#[inline(always)]
+pub fn open(named: &Named) -> Option<&'static mut Open> {
+    if named.context.span == 0 {
+        return None;
+    }
+    keyed(&named.key).filter(|entry| entry.context.span == named.context.span)
+}
+
+/// Puts the hit's key into the state. False if the correlation is by goroutine, and its innermost span is of another kind.
+#[inline(always)]
+fn find_key(process: &Process, program: &Program, state: &mut State) -> bool {
+    if program.correlation == Correlation::Goroutine as u8 {
+        let Some(entry) = goroutine(process, state) else { return false };
+        state.key = entry.top.key;
+        return entry.top.context.span != 0 && entry.top.key.span == program.span;
+    }
+    state.key.slot = process.slot;
+    state.key.span = program.span;
+    if program.correlation == Correlation::Words as u8 {
+        let second = program.key_slots[1];
+        state.key.a = state.word::<User>(program.key_slots[0]);
+        state.key.b = if second == NO_SLOT { 0 } else { state.word::<User>(second) };
+    } else {
+        state.key.a = state.place.goid;
+        state.key.b = state.place.depth;
+    }
+    true
+}
+
+/// False where it is clear before the captures run that there is no span to speak of. Hands the kept words to the captures.
+#[inline(always)]
+pub fn may_end(process: &Process, program: &Program, state: &mut State) -> bool {
+    if program.correlation == Correlation::Words as u8 {
+        return true;
+    }
+    // No span of this kind on the goroutine is the usual case for such a probe, and no loss.
+    if !find_key(process, program, state) {
+        return false;
+    }
+    match keyed(&state.key) {
+        Some(entry) => {
+            state.kept = entry.kept;
+            true
+        }
+        None => {
+            if program.role == Role::End as u8 {
+                count(counter::UNPAIRED);
+            }
+            false
+        }
+    }
+}
+
+/// A span begins. True if its record is to be handed on.
+#[inline(never)]
+pub fn start(process: &Process, program: &Program, state: &mut State) -> bool {
+    find_key(process, program, state);
+    if let Some(left) = keyed(&state.key) {
+        abandon(state, &left.context);
+        let _ = SPANS.remove(&state.key);
+    }
+    let mut entry = goroutine(process, state);
+    if let Some(entry) = entry.as_deref_mut() {
+        drop_dead(entry, state);
+    }
+    let source = find_parent(process, program, state, entry.as_deref());
+    identify(state, source);
+
+    let is_current = program.flags & flags::CURRENT != 0;
+    state.open.time = state.head().time;
+    let mut index = 0;
+    while index < KEPT {
+        let slot = program.keep[index];
+        state.open.kept[index] = if slot == NO_SLOT { 0 } else { state.word::<User>(slot) };
+        index += 1;
+    }
+    state.open.goroutine = if is_current { state.place.g } else { 0 };
+    state.open.goid = state.place.goid;
+    state.open.is_published = 0;
+    state.open.own_context =
+        if program.own_context == NO_SLOT { 0 } else { state.word::<User>(program.own_context) };
+    state.open.previous.context.span = 0;
+    if is_current && let Some(entry) = entry.as_deref() {
+        state.open.previous = entry.top;
+    }
+    if SPANS.insert(&state.key, &state.open, 0).is_err() {
+        count(counter::SPANS_FULL);
+        return false;
+    }
+    state.named = Named { context: state.open.context, key: state.key, depth: state.place.depth };
+    if is_current {
+        match entry {
+            Some(entry) => entry.top = state.named,
+            None => remember(process, state),
+        }
+    }
+    if state.open.own_context != 0 {
+        let address = Address { slot: process.slot, zero: 0, address: state.open.own_context };
+        if CONTEXTS.insert(&address, &state.named, 0).is_err() {
+            count(counter::TABLES_FULL);
+        }
+    }
+    if program.flags & flags::PUBLISH != 0 {
+        join::publish(process, program, state);
+    }
+    true
+}
+
+/// An end, an event or a mark of an open span. True if its record is to be handed on.
+#[inline(never)]
+pub fn go_on(process: &Process, program: &Program, state: &mut State) -> bool {
+    if program.correlation == Correlation::Words as u8 {
+        find_key(process, program, state);
+    }
+    let Some(entry) = keyed(&state.key) else {
+        if program.role == Role::End as u8 {
+            count(counter::UNPAIRED);
+        }
+        return false;
+    };
+    state.head().span = entry.context;
+    if program.flags & flags::PUBLISH != 0 {
+        join::publish(process, program, state);
+    }
+    if program.role == Role::End as u8 {
+        end(process, entry, &state.key);
+    }
+    program.role != Role::Mark as u8
+}
+
+/// Forgets a span everywhere.
+#[inline(always)]
+fn end(process: &Process, entry: &Open, key: &SpanKey) {
+    if entry.goroutine != 0
+        && let Some(goroutine) = goroutine_of(process, entry)
+        && goroutine.top.context.span == entry.context.span
+    {
+        if open(&entry.previous).is_some() {
+            goroutine.top = entry.previous;
+        } else {
+            goroutine.top.context.span = 0;
+        }
+    }
+    if entry.own_context != 0 {
+        let address = Address { slot: process.slot, zero: 0, address: entry.own_context };
+        // SAFETY: what is read is compared before use.
+        if let Some(named) = unsafe { CONTEXTS.get(&address) }
+            && named.context.span == entry.context.span
+        {
+            let _ = CONTEXTS.remove(&address);
+        }
+    }
+    if entry.is_published != 0 {
+        // SAFETY: as above.
+        if let Some(published) = unsafe { PUBLISHED.get(&entry.published) }
+            && published.context.span == entry.context.span
+        {
+            let _ = PUBLISHED.remove(&entry.published);
+        }
+    }
+    let _ = SPANS.remove(key);
+}
+
+/// The goroutine that a span is current on, unless its g stands for another by now.
+#[inline(always)]
+fn goroutine_of(process: &Process, entry: &Open) -> Option<&'static mut Goroutine> {
+    let found = GOROUTINES.get_ptr_mut(&Address { slot: process.slot, zero: 0, address: entry.goroutine })?;
+    // SAFETY: as in `goroutine`.
+    let found = unsafe { &mut *found };
+    (found.goid == entry.goid).then_some(found)
+}
+
+/// Spans that began at this depth or deeper are over: their frames are gone.
+#[inline(always)]
+fn drop_dead(entry: &mut Goroutine, state: &mut State) {
+    let mut count = 0;
+    while count < ABANDONED_AT_ONCE {
+        if entry.top.context.span == 0 || entry.top.depth < state.place.depth {
+            return;
+        }
+        match open(&entry.top) {
+            Some(left) => {
+                abandon(state, &left.context);
+                state.named = left.previous;
+                let _ = SPANS.remove(&entry.top.key);
+                entry.top = state.named;
+            }
+            None => entry.top.context.span = 0,
+        }
+        count += 1;
+    }
+    if entry.top.depth >= state.place.depth {
+        entry.top.context.span = 0;
+    }
+}
+
+/// Tells the host of a span whose end was never seen.
+#[inline(always)]
+fn abandon(state: &mut State, context: &SpanContext) {
+    count(counter::ABANDONED);
+    state.abandoned = *state.head();
+    state.abandoned.length = size_of_val(&state.abandoned) as u32;
+    state.abandoned.kind = kind::ABANDONED;
+    state.abandoned.span = *context;
+    maps::output((&raw mut state.abandoned).cast(), state.abandoned.length, false);
+}
+
+/// Makes the span's ids, from those of the parent in `state.named` if there is one, and says in the record whose child it is.
+#[inline(always)]
+fn identify(state: &mut State, source: ParentSource) {
+    let parent = state.named.context;
+    state.open.context = SpanContext { trace: parent.trace, span: random() };
+    if source as u8 == ParentSource::None as u8 {
+        state.open.context.trace = [random(), random()];
+    }
+    let context = state.open.context;
+    let head = state.head();
+    head.span = context;
+    head.parent_source = source as u8;
+    head.parent = if source as u8 == ParentSource::None as u8 { 0 } else { parent.span };
+}
+
+/// Finds the parent, best source first, and leaves its context in `state.named`.
+#[inline(always)]
+fn find_parent(process: &Process, program: &Program, state: &mut State, entry: Option<&Goroutine>) -> ParentSource {
+    if state.traceparent != 0 && incoming(state) {
+        return ParentSource::Remote;
+    }
+    if program.flags & flags::ADOPT != 0 && state.join.is_complete() && join::adopt(process, program, state) {
+        return ParentSource::Joined;
+    }
+    if program.flags & flags::INHERITS == 0 {
+        return ParentSource::None;
+    }
+    if program.parent_context != NO_SLOT && walk(process, state, state.word::<User>(program.parent_context)) {
+        return ParentSource::Context;
+    }
+    let Some(entry) = entry else { return ParentSource::None };
+    if open(&entry.top).is_some() {
+        state.named.context = entry.top.context;
+        return ParentSource::Goroutine;
+    }
+    if open(&entry.inherited).is_some() {
+        state.named.context = entry.inherited.context;
+        return ParentSource::Spawned;
+    }
+    ParentSource::None
+}
+
+/// The context in a header that came in.
+#[inline(always)]
+fn incoming(state: &mut State) -> bool {
+    let at = User::bound(state.traceparent.into(), 4095) as usize;
+    // SAFETY: `out` has more than 56 bytes behind each place below 4096. A capture's head stands before its bytes; its second half is
+    // their number.
+    let found = unsafe {
+        let text = state.out.as_ptr().add(at);
+        let length = state.out.as_ptr().add(at.saturating_sub(2)).cast::<u16>().read_unaligned();
+        traceparent::parse(&*text.cast(), length.into())
+    };
+    match found {
+        Some(context) => {
+            state.named.context = context;
+            true
+        }
+        None => false,
+    }
+}
+
+/// Follows a `context.Context` (the address of its two words) to one that carries an open span.
+#[inline(always)]
+fn walk(process: &Process, state: &mut State, address: u64) -> bool {
+    let mut address = address;
+    let mut count = 0;
+    while count < CONTEXT_DEPTH {
+        let (Some(itab), Some(data)) = (load(address), load(address.wrapping_add(8))) else { return false };
+        if itab == 0 || data == 0 {
+            return false;
+        }
+        // SAFETY: what is read is compared before use.
+        if let Some(named) = unsafe { CONTEXTS.get(&Address { slot: process.slot, zero: 0, address: data }) } {
+            state.named.context = named.context;
+            return open(named).is_some();
+        }
+        // internal/abi.ITab: the type is its second word.
+        let Some(ty) = load(itab.wrapping_add(8)) else { return false };
+        let ty = ty.wrapping_sub(state.bias);
+        let mut index = 0;
+        let mut is_known = false;
+        while index < CONTEXT_TYPES {
+            is_known |= process.context_types[index] == ty;
+            index += 1;
+        }
+        if !is_known {
+            return false;
+        }
+        address = data;
+        count += 1;
+    }
+    false
+}
+
+/// Makes the entry of a goroutine that had none, with `state.named` open on it.
+#[inline(always)]
+fn remember(process: &Process, state: &mut State) {
+    state.goroutine.goid = state.place.goid;
+    state.goroutine.top = state.named;
+    state.goroutine.inherited.context.span = 0;
+    let address = Address { slot: process.slot, zero: 0, address: state.place.g };
+    if GOROUTINES.insert(&address, &state.goroutine, 0).is_err() {
+        count(counter::TABLES_FULL);
+    }
+}
+
+/// A goroutine is made: it inherits what is open where it is made.
+#[inline(never)]
+pub fn spawned(process: &Process, program: &Program, state: &mut State) {
+    let new = state.word::<User>(program.key_slots[0]);
+    let parent = state.word::<User>(program.key_slots[1]);
+    // SAFETY: as in `goroutine`.
+    let Some(entry) = (unsafe { GOROUTINES.get(&Address { slot: process.slot, zero: 0, address: parent }) }) else {
+        return;
+    };
+    state.goroutine.inherited = if entry.top.context.span != 0 { entry.top } else { entry.inherited };
+    if state.goroutine.inherited.context.span == 0
+        || load(parent.wrapping_add(program.goid.into())) != Some(entry.goid)
+    {
+        return;
+    }
+    state.goroutine.top.context.span = 0;
+    let Some(goid) = load(new.wrapping_add(program.goid.into())) else { return };
+    state.goroutine.goid = goid;
+    let address = Address { slot: process.slot, zero: 0, address: new };
+    if GOROUTINES.insert(&address, &state.goroutine, 0).is_err() {
+        count(counter::TABLES_FULL);
+    }
+}

@@ -1,0 +1,593 @@
+//! Runs a capture program over a [`Target`]: registers and memory of the watched process. Each step does a bounded amount of work;
+//! who calls it bounds the number of steps ([`STEPS`]). Everything that it remembers is in [`State`], so that the kernel's
+//! verifier sees one step only.
+
+use crate::{
+    program::{ABORT, CAPTURE_BYTES, Code, KEPT, OPS, Op, Program, WORDS},
+    wire::{Goroutine, Named, Open, Published, Record, SpanKey, state},
+};
+
+/// The most steps of one run: every operation once, and room for maps of many groups.
+pub const STEPS: u32 = 256;
+/// Bytes of one record, head included, beyond which no capture begins.
+pub const RECORD_BYTES: usize = 4096;
+/// What a step may read at once from a map: a group of eight keys and values.
+pub const GROUP_BYTES: usize = 344;
+/// Groups of eight that a walk through one map looks at.
+pub const MAP_GROUPS: u32 = 16;
+/// The longest key that can be looked for, in bytes.
+pub const KEY_BYTES: usize = 24;
+/// Nothing is mapped below this address (`vm.mmap_min_addr` is at least one page on the kernels that matter).
+const NIL: u64 = 4096;
+
+/// What a program reads.
+pub trait Target {
+    /// False if not all of it could be read.
+    ///
+    /// # Safety
+    /// `into` must be valid for writes of `length` bytes.
+    unsafe fn read(&mut self, address: u64, into: *mut u8, length: u32) -> bool;
+
+    /// `value` masked so that nobody can optimize the mask away: the verifier needs to see it.
+    fn bound(value: u64, mask: u64) -> u64;
+}
+
+/// All that a run remembers.
+#[repr(C)]
+pub struct State {
+    /// Taken: 1.
+    pub busy: u64,
+    pub pc: u32,
+    /// Bytes of `out` in use.
+    pub length: u32,
+    pub failure: u32,
+    /// Captures that could not be read.
+    pub unreadable: u32,
+    /// 1 when the program asked not to be recorded.
+    pub aborted: u32,
+    pub reserved: u32,
+    /// Load bias of the process.
+    pub bias: u64,
+    pub words: [u64; WORDS],
+    pub registers: [u64; 32],
+    pub kept: [u64; KEPT],
+    pub join: Join,
+    pub map: Map,
+    /// Where values of the tables are put together: the kernel gives a program 512 bytes of stack.
+    pub open: Open,
+    pub goroutine: Goroutine,
+    pub place: Place,
+    pub key: SpanKey,
+    pub named: Named,
+    pub published: Published,
+    /// The head of a record about another span than the one at hand.
+    pub abandoned: Record,
+    /// Where the bytes of a `traceparent` stand in `out`; 0 for nowhere.
+    pub traceparent: u32,
+    pub traceparent_capture: u32,
+    /// Room for what is read and looked at, but not recorded.
+    pub scratch: [u8; 512],
+    /// Head and captures. The last 1024 bytes are slack, so that a bounded copy at a bounded place stays inside.
+    pub out: [u8; RECORD_BYTES + CAPTURE_BYTES as usize + 64],
+}
+
+/// Where in the program a hit happened.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    /// Address of the `runtime.g`; 0 in programs that are not Go.
+    pub g: u64,
+    /// Goroutine's (thread's) number.
+    pub goid: u64,
+    /// Bytes between the stack's beginning and the stack pointer: survives a stack that moves, grows with each call.
+    pub depth: u64,
+}
+
+const _: () = assert!(core::mem::offset_of!(State, out) % 8 == 0);
+
+/// Both ends of a connection, and the stream on it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Join {
+    /// Addresses in their 16-byte form, local first.
+    pub addresses: [[u64; 2]; 2],
+    /// Local port, remote port, stream.
+    pub numbers: [u64; 3],
+    /// Bits 0 to 4: addresses local and remote, numbers 0 to 2.
+    pub known: u64,
+}
+
+impl Join {
+    /// Whether both ends are known.
+    #[inline(always)]
+    pub fn is_complete(&self) -> bool {
+        self.known & 0b1111 == 0b1111
+    }
+}
+
+/// The map being walked.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Map {
+    /// First group (bucket) and their number.
+    pub groups: u64,
+    pub count: u32,
+    pub failure: u32,
+    /// Bytes of a group, the place of the first key and value in it, and how far apart they stand.
+    pub group_size: u32,
+    pub value: u32,
+    pub key_stride: u32,
+    pub value_stride: u32,
+    pub swiss: u32,
+    /// Which group `scratch` holds; `u32::MAX` for none.
+    pub loaded: u32,
+    /// The slot to go on with.
+    pub cursor: u32,
+    pub reserved: u32,
+}
+
+/// What to do after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    Go,
+    Done,
+}
+
+impl State {
+    /// Ready for a new run. Registers, bias and kept words are the caller's.
+    #[inline(always)]
+    pub fn reset(&mut self) {
+        self.pc = 0;
+        self.length = size_of::<Record>() as u32;
+        self.failure = 0;
+        self.unreadable = 0;
+        self.aborted = 0;
+        self.traceparent = 0;
+        self.join.known = 0;
+    }
+
+    /// The head of the record, at the beginning of `out`.
+    #[inline(always)]
+    pub fn head(&mut self) -> &mut Record {
+        // SAFETY: `out` is longer than a head and aligned to 8 bytes, as the assertion below says; every bit pattern is a head.
+        unsafe { &mut *self.out.as_mut_ptr().cast() }
+    }
+
+    #[inline(always)]
+    pub fn word<T: Target>(&self, slot: u8) -> u64 {
+        // SAFETY: WORDS is a power of two, and the index is masked with WORDS - 1.
+        unsafe { *self.words.as_ptr().add(T::bound(slot.into(), WORDS as u64 - 1) as usize) }
+    }
+
+    #[inline(always)]
+    fn set<T: Target>(&mut self, slot: u8, value: u64) {
+        // SAFETY: as in `word`.
+        unsafe { *self.words.as_mut_ptr().add(T::bound(slot.into(), WORDS as u64 - 1) as usize) = value }
+    }
+
+    #[inline(always)]
+    fn fail(&mut self, op: &Op, failure: u8) {
+        self.failure = failure.into();
+        if op.target == ABORT {
+            self.aborted = 1;
+        }
+        self.pc = op.target.into();
+    }
+
+    /// Reads up to 8 bytes into the scratch space and gives them as a number.
+    #[inline(always)]
+    fn load<T: Target>(&mut self, target: &mut T, address: u64) -> Option<u64> {
+        let mut word = 0u64;
+        // SAFETY: `word` is 8 bytes.
+        unsafe { target.read(address, (&raw mut word).cast(), 8) }.then_some(word)
+    }
+
+    /// Appends a capture. `length` bytes are copied from `address`; none if it is 0.
+    #[inline(always)]
+    fn capture<T: Target>(&mut self, target: &mut T, op: &Op, status: u8, address: u64, length: u64) {
+        let at = T::bound(self.length.into(), RECORD_BYTES as u64 - 1) as usize;
+        let length = T::bound(length, 2 * CAPTURE_BYTES as u64 - 1);
+        let length = if length > CAPTURE_BYTES as u64 { CAPTURE_BYTES as u64 } else { length };
+        let (mut length, mut status) = (length as u32, status);
+        let padded = (length + 3) & !3;
+        if at + 4 + padded as usize > RECORD_BYTES - 64 {
+            (length, status) = (0, state::CUT);
+        }
+        let out = self.out.as_mut_ptr();
+        if length > 0 {
+            // SAFETY: `at` is below RECORD_BYTES and `length` at most CAPTURE_BYTES; `out` holds both and 64 bytes more.
+            let read = unsafe {
+                // What pads the last word must not be what another record left.
+                *out.add(at + (padded as usize & 0x7fc)).cast::<u32>() = 0;
+                target.read(address, out.add(at + 4), T::bound(length.into(), 0x7ff) as u32)
+            };
+            if !read {
+                (length, status) = (0, state::UNREADABLE);
+                self.unreadable += 1;
+            }
+        }
+        // SAFETY: as above.
+        unsafe { *out.add(at).cast::<u32>() = op.a as u32 | (status as u32) << 8 | length << 16 };
+        if u32::from(op.a) == self.traceparent_capture && length > 0 {
+            self.traceparent = at as u32 + 4;
+        }
+        self.length = at as u32 + 4 + ((length + 3) & !3);
+    }
+
+    /// A capture of at most `limit` bytes of a string.
+    #[inline(always)]
+    fn string<T: Target>(&mut self, target: &mut T, op: &Op, pointer: u64, length: u64, limit: u64) {
+        if length > i32::MAX as u64 {
+            // No string is that long; this memory is something else.
+            self.unreadable += 1;
+            return self.capture(target, op, state::UNREADABLE, 0, 0);
+        }
+        let status = if length > limit { state::CUT } else { state::READ };
+        let length = if length > limit { limit } else { length };
+        self.capture(target, op, status, pointer, length);
+    }
+
+    /// A capture of one word.
+    #[inline(always)]
+    fn word_capture<T: Target>(&mut self, op: &Op, value: u64) {
+        let at = T::bound(self.length.into(), RECORD_BYTES as u64 - 1) as usize;
+        if at > RECORD_BYTES - 80 {
+            return;
+        }
+        // SAFETY: `at` is below RECORD_BYTES; `out` is larger by far more than 12 bytes.
+        unsafe {
+            let out = self.out.as_mut_ptr().add(at);
+            *out.cast::<u32>() = op.a as u32 | 8 << 16;
+            out.add(4).cast::<u64>().write_unaligned(value);
+        }
+        self.length = at as u32 + 12;
+    }
+}
+
+/// Runs one operation, or one group's worth of a walk through a map.
+#[inline(always)]
+pub fn step<T: Target>(target: &mut T, state: &mut State, program: &Program) -> Next {
+    let pc = state.pc as usize;
+    if pc >= OPS || pc >= program.ops_len as usize {
+        return Next::Done;
+    }
+    let op = &program.ops[pc];
+    state.pc = pc as u32 + 1;
+    match op.code {
+        Code::REGISTER => {
+            // SAFETY: there are 32 registers, and the index is masked with 31.
+            let value = unsafe { *state.registers.as_ptr().add(T::bound(op.b.into(), 31) as usize) };
+            state.set::<T>(op.a, value);
+        }
+        Code::KEPT => {
+            // SAFETY: KEPT is 4, and the index is masked with 3.
+            let value = unsafe { *state.kept.as_ptr().add(T::bound(op.b.into(), KEPT as u64 - 1) as usize) };
+            state.set::<T>(op.a, value);
+        }
+        Code::CONSTANT => state.set::<T>(op.a, op.value),
+        Code::ADD => {
+            let value = state.word::<T>(op.b).wrapping_add(op.offset as i64 as u64);
+            state.set::<T>(op.a, value);
+        }
+        Code::LOAD => load(target, state, op),
+        Code::NOT_NIL => {
+            if state.word::<T>(op.b) < NIL {
+                state.fail(op, state::ABSENT);
+            }
+        }
+        Code::ITAB_IS => {
+            let itab = state.word::<T>(op.b);
+            if itab < NIL {
+                state.fail(op, state::ABSENT);
+            } else {
+                match state.load(target, itab.wrapping_add(op.offset as i64 as u64)) {
+                    None => state.fail(op, state::UNREADABLE),
+                    Some(found) if found != op.value.wrapping_add(state.bias) => state.fail(op, state::OTHER_TYPE),
+                    Some(_) => {}
+                }
+            }
+        }
+        Code::TYPE_IS => {
+            let found = state.word::<T>(op.b);
+            if found < NIL {
+                state.fail(op, state::ABSENT);
+            } else if found != op.value.wrapping_add(state.bias) {
+                state.fail(op, state::OTHER_TYPE);
+            }
+        }
+        Code::JUMP => state.pc = op.target.into(),
+        Code::BEGIN => state.failure = 0,
+        Code::SKIP => {
+            if state.failure == state::UNREADABLE.into() {
+                state.unreadable += 1;
+            }
+            let failure = if state.failure == 0 { state::ABSENT } else { state.failure as u8 };
+            state.capture(target, op, failure, 0, 0);
+        }
+        Code::WORD => state.word_capture::<T>(op, state.word::<T>(op.b)),
+        Code::STRING => string(target, state, op),
+        Code::STRING_WORDS => {
+            let (pointer, length) = (state.word::<T>(op.b), state.word::<T>(op.offset as u8));
+            state.string(target, op, pointer, length, op.value);
+        }
+        Code::BYTES => {
+            let address = state.word::<T>(op.b).wrapping_add(op.offset as i64 as u64);
+            state.capture(target, op, state::READ, address, op.value);
+        }
+        Code::TYPE => dynamic_type(target, state, op),
+        Code::MAP => map(target, state, op),
+        Code::MAP_KEY => map_key(target, state, op, program),
+        Code::MAP_KEY_MORE => {}
+        Code::JOIN_ADDRESS => join_address(target, state, op),
+        Code::JOIN_NUMBER => {
+            let index = T::bound(op.a.into(), 3) as usize;
+            if index < 3 {
+                state.join.numbers[index] = state.word::<T>(op.b);
+                state.join.known |= 4 << index;
+            }
+        }
+        _ => return Next::Done,
+    }
+    Next::Go
+}
+
+#[inline(always)]
+fn load<T: Target>(target: &mut T, state: &mut State, op: &Op) {
+    let base = state.word::<T>(op.b);
+    if base < NIL {
+        return state.fail(op, state::ABSENT);
+    }
+    let address = base.wrapping_add(op.offset as i64 as u64);
+    let mut word = 0u64;
+    // A constant length for each size: a helper called with a variable one costs the verifier more than it saves here.
+    // SAFETY: `word` is 8 bytes.
+    let read = unsafe {
+        match op.value as u8 {
+            1 => target.read(address, (&raw mut word).cast(), 1),
+            2 => target.read(address, (&raw mut word).cast(), 2),
+            4 => target.read(address, (&raw mut word).cast(), 4),
+            _ => target.read(address, (&raw mut word).cast(), 8),
+        }
+    };
+    if !read {
+        return state.fail(op, state::UNREADABLE);
+    }
+    if op.value & 0x100 != 0 {
+        word = match op.value as u8 {
+            1 => word as u8 as i8 as i64 as u64,
+            2 => word as u16 as i16 as i64 as u64,
+            4 => word as u32 as i32 as i64 as u64,
+            _ => word,
+        };
+    }
+    state.set::<T>(op.a, word);
+}
+
+#[inline(always)]
+fn string<T: Target>(target: &mut T, state: &mut State, op: &Op) {
+    let base = state.word::<T>(op.b);
+    if base < NIL {
+        return state.fail(op, state::ABSENT);
+    }
+    let mut header = [0u64; 2];
+    // SAFETY: `header` is 16 bytes.
+    if !unsafe { target.read(base.wrapping_add(op.offset as i64 as u64), header.as_mut_ptr().cast(), 16) } {
+        return state.fail(op, state::UNREADABLE);
+    }
+    state.string(target, op, header[0], header[1], op.value);
+}
+
+#[inline(always)]
+fn dynamic_type<T: Target>(target: &mut T, state: &mut State, op: &Op) {
+    let mut address = state.word::<T>(op.b);
+    if op.value == 1 && address >= NIL {
+        // internal/abi.ITab: Inter, Type, Hash, Fun (Go 1.18 to 1.27).
+        match state.load(target, address.wrapping_add(8)) {
+            Some(ty) => address = ty,
+            None => return state.fail(op, state::UNREADABLE),
+        }
+    }
+    if address >= NIL {
+        address = address.wrapping_sub(state.bias);
+    }
+    state.word_capture::<T>(op, address);
+}
+
+/// Finds the map's groups and loads the first.
+#[inline(always)]
+fn map<T: Target>(target: &mut T, state: &mut State, op: &Op) {
+    state.map.loaded = u32::MAX;
+    state.map.cursor = 0;
+    state.map.count = 0;
+    state.map.failure = state::ABSENT.into();
+    let base = state.word::<T>(op.b);
+    if base < NIL {
+        // A nil map has no keys: each is absent.
+        return;
+    }
+    let [kind, first, second, third, fourth, _, _, value_size] = op.value.to_le_bytes();
+    let value_size = u32::from(value_size);
+    let words = if kind == 0 {
+        (state.load(target, base.wrapping_add(first.into())), state.load(target, base.wrapping_add(second.into())))
+    } else {
+        (state.load(target, base.wrapping_add(second.into())), state.load(target, base.wrapping_add(first.into())))
+    };
+    let (Some(sizes), Some(pointer)) = words else {
+        state.map.failure = state::UNREADABLE.into();
+        return;
+    };
+    state.map.groups = pointer;
+    if kind == 0 {
+        // runtime.hmap: 2^B buckets, each of 8 hash bytes, 8 keys, 8 values and the address of an overflow bucket (not followed
+        // by this walk: request headers' maps are made with their size).
+        let power = sizes & 0xff;
+        state.map.count = if power > 4 { MAP_GROUPS } else { 1 << power };
+        state.map.group_size = 8 + 8 * (16 + value_size) + 8;
+        (state.map.value, state.map.key_stride, state.map.value_stride) = (8 + 8 * 16, 16, value_size);
+        state.map.swiss = 0;
+    } else {
+        // internal/runtime/maps.Map: dirLen 0 means that dirPtr is one group; otherwise it is an array of tables, of which a map
+        // below a thousand keys has one.
+        state.map.group_size = 8 + 8 * (16 + value_size);
+        (state.map.value, state.map.key_stride, state.map.value_stride) = (8 + 16, 16 + value_size, 16 + value_size);
+        state.map.swiss = 1;
+        state.map.count = 1;
+        if sizes as i64 > 0 {
+            let Some(table) = state.load(target, pointer) else {
+                state.map.failure = state::UNREADABLE.into();
+                state.map.count = 0;
+                return;
+            };
+            let (Some(data), Some(mask)) = (
+                state.load(target, table.wrapping_add(third.into())),
+                state.load(target, table.wrapping_add(fourth.into())),
+            ) else {
+                state.map.failure = state::UNREADABLE.into();
+                state.map.count = 0;
+                return;
+            };
+            state.map.groups = data;
+            state.map.count = if mask >= MAP_GROUPS as u64 { MAP_GROUPS } else { mask as u32 + 1 };
+        }
+    }
+    if pointer < NIL {
+        state.map.count = 0;
+    }
+}
+
+/// Looks for a key in one group; stays at this operation while there are more groups.
+#[inline(always)]
+fn map_key<T: Target>(target: &mut T, state: &mut State, op: &Op, program: &Program) {
+    let cursor = state.map.cursor;
+    let group = cursor >> 3;
+    if group >= state.map.count {
+        state.map.cursor = 0;
+        let failure = state.map.failure as u8;
+        if failure == state::UNREADABLE {
+            state.unreadable += 1;
+        }
+        return state.capture(target, op, failure, 0, 0);
+    }
+    let stay = state.pc - 1;
+    if state.map.loaded != group {
+        let size = T::bound(state.map.group_size.into(), 511) as u32;
+        let address = state.map.groups.wrapping_add(u64::from(group) * u64::from(state.map.group_size));
+        // SAFETY: `scratch` is 512 bytes.
+        if !unsafe { target.read(address, state.scratch.as_mut_ptr(), size) } {
+            state.map.failure = state::UNREADABLE.into();
+            state.map.count = 0;
+            state.pc = stay;
+            return;
+        }
+        state.map.loaded = group;
+    }
+    let mut found = 8u32;
+    let mut slot = 0u32;
+    while slot < 8 {
+        let key = T::bound((8 + slot * state.map.key_stride + 8).into(), 503) as usize;
+        // SAFETY: both places are below 512 - 8.
+        let (length, control) = unsafe {
+            (
+                state.scratch.as_ptr().add(key).cast::<u64>().read_unaligned(),
+                *state.scratch.as_ptr().add(T::bound(slot.into(), 7) as usize),
+            )
+        };
+        // Swiss: the high bit marks an empty or deleted slot. Buckets: hash bytes below minTopHash (5) do.
+        let occupied = if state.map.swiss == 1 { control & 0x80 == 0 } else { control >= 5 };
+        if found == 8 && slot >= (cursor & 7) && occupied && length == u64::from(op.b) {
+            found = slot;
+        }
+        slot += 1;
+    }
+    if found == 8 {
+        state.map.cursor = (group + 1) << 3;
+        state.pc = stay;
+        return;
+    }
+    state.map.cursor = cursor - (cursor & 7) + found + 1;
+    if !key_matches(target, state, op, program, found) {
+        state.pc = stay;
+        return;
+    }
+    state.map.cursor = 0;
+    map_value(target, state, op, found);
+}
+
+/// Whether the key in `slot` of the loaded group is the one that this operation and those after it spell.
+#[inline(always)]
+fn key_matches<T: Target>(target: &mut T, state: &mut State, op: &Op, program: &Program, slot: u32) -> bool {
+    let at = T::bound((8 + slot * state.map.key_stride).into(), 503) as usize;
+    // SAFETY: below 512 - 8.
+    let pointer = unsafe { state.scratch.as_ptr().add(at).cast::<u64>().read_unaligned() };
+    let mut bytes = [0u64; KEY_BYTES / 8];
+    let length = if op.b as usize > KEY_BYTES { KEY_BYTES as u32 } else { op.b.into() };
+    // SAFETY: `bytes` is KEY_BYTES long; the mask of 31 is tightened by the comparison above.
+    let length = T::bound(length.into(), 31);
+    if length > KEY_BYTES as u64 || !unsafe { target.read(pointer, bytes.as_mut_ptr().cast(), length as u32) } {
+        return false;
+    }
+    let next = state.pc as usize;
+    let mut matches = bytes[0] == op.value;
+    if length > 8 && next < OPS {
+        matches &= bytes[1] == program.ops[next].value;
+    }
+    if length > 16 && next + 1 < OPS {
+        matches &= bytes[2] == program.ops[next + 1].value;
+    }
+    matches
+}
+
+#[inline(always)]
+fn map_value<T: Target>(target: &mut T, state: &mut State, op: &Op, slot: u32) {
+    let at = T::bound((state.map.value + slot * state.map.value_stride).into(), 495) as usize;
+    // SAFETY: below 512 - 16.
+    let (mut pointer, mut length) = unsafe {
+        let value = state.scratch.as_ptr().add(at).cast::<u64>();
+        (value.read_unaligned(), value.add(1).read_unaligned())
+    };
+    if op.offset & 0x1_0000 != 0 {
+        // A slice of strings: the first.
+        let mut header = [0u64; 2];
+        if length == 0 {
+            return state.capture(target, op, state::ABSENT, 0, 0);
+        }
+        // SAFETY: `header` is 16 bytes.
+        if !unsafe { target.read(pointer, header.as_mut_ptr().cast(), 16) } {
+            state.unreadable += 1;
+            return state.capture(target, op, state::UNREADABLE, 0, 0);
+        }
+        (pointer, length) = (header[0], header[1]);
+    }
+    state.string(target, op, pointer, length, op.offset as u64 & 0xffff);
+}
+
+/// An address of 4 or 16 bytes, in its 16-byte form (RFC 4291, 2.5.5.2).
+#[inline(always)]
+fn join_address<T: Target>(target: &mut T, state: &mut State, op: &Op) {
+    let base = state.word::<T>(op.b);
+    if base < NIL {
+        return;
+    }
+    let mut header = [0u64; 2];
+    // SAFETY: `header` is 16 bytes.
+    if !unsafe { target.read(base.wrapping_add(op.offset as i64 as u64), header.as_mut_ptr().cast(), 16) } {
+        return;
+    }
+    let mut address = [0u64; 2];
+    // SAFETY: `address` is 16 bytes.
+    let read = unsafe {
+        match header[1] {
+            4 => {
+                address[1] = 0xffff_0000;
+                target.read(header[0], address.as_mut_ptr().cast::<u8>().add(12), 4)
+            }
+            16 => target.read(header[0], address.as_mut_ptr().cast(), 16),
+            _ => false,
+        }
+    };
+    if read {
+        let end = T::bound(op.a.into(), 1) as usize;
+        state.join.addresses[end] = address;
+        state.join.known |= 1 << end;
+    }
+}

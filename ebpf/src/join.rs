@@ -1,0 +1,66 @@
+//! Joins two processes of one machine: one publishes which span uses a connection, the other adopts it.
+
+use uprobed_ebpf::{
+    interpret::State,
+    program::Program,
+    wire::{JoinKey, Named, Process, counter},
+};
+
+use crate::{
+    identity::open,
+    maps::{PUBLISHED, SPANS, count},
+};
+
+/// Says to the other end of the connection which span, the one of `state.key`, uses it.
+#[inline(always)]
+pub fn publish(process: &Process, program: &Program, state: &mut State) {
+    if !state.join.is_complete() {
+        return;
+    }
+    let Some(entry) = SPANS.get_ptr_mut(&state.key) else { return };
+    // SAFETY: only the span's own probes write here.
+    let entry = unsafe { &mut *entry };
+    set_key(process, program, state, false);
+    state.published.context = entry.context;
+    state.published.key = state.key;
+    state.published.ambiguous = 0;
+    // SAFETY: what is read is compared before use.
+    if let Some(other) = unsafe { PUBLISHED.get(&state.open.published) }
+        && other.context.span != entry.context.span
+    {
+        state.named = Named { context: other.context, key: other.key, depth: 0 };
+        if open(&state.named).is_some() {
+            state.published.ambiguous = 1;
+            count(counter::AMBIGUOUS);
+        }
+    }
+    if PUBLISHED.insert(&state.open.published, &state.published, 0).is_ok() {
+        entry.published = state.open.published;
+        entry.is_published = 1;
+    } else {
+        count(counter::TABLES_FULL);
+    }
+}
+
+/// Finds what the other end of this connection said, and leaves its context in `state.named`.
+#[inline(always)]
+pub fn adopt(process: &Process, program: &Program, state: &mut State) -> bool {
+    set_key(process, program, state, true);
+    // SAFETY: what is read is compared before use.
+    let Some(found) = (unsafe { PUBLISHED.get(&state.open.published) }) else { return false };
+    state.named = Named { context: found.context, key: found.key, depth: 0 };
+    found.ambiguous == 0 && open(&state.named).is_some()
+}
+
+/// Puts the key into `state.open.published`: the publishing end first.
+#[inline(always)]
+fn set_key(process: &Process, program: &Program, state: &mut State, is_other_end: bool) {
+    let (first, second) = if is_other_end { (1, 0) } else { (0, 1) };
+    state.open.published = JoinKey {
+        network: process.network,
+        channel: program.channel,
+        addresses: [state.join.addresses[first], state.join.addresses[second]],
+        ports: [state.join.numbers[first], state.join.numbers[second]],
+        stream: if state.join.known & 16 != 0 { state.join.numbers[2] } else { 0 },
+    };
+}
