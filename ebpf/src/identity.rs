@@ -2,6 +2,8 @@
 //!
 //! Values that go into tables are put together in the state, not on the stack, of which the kernel gives 512 bytes.
 
+use aya_ebpf::helpers::generated::bpf_loop;
+use core::ffi::{c_long, c_void};
 use uprobed_ebpf::{
     interpret::{State, Target},
     program::{Correlation, KEPT, NO_SLOT, Program, Role, flags},
@@ -298,12 +300,11 @@ fn find_parent(process: &Process, program: &Program, state: &mut State, entry: O
 #[inline(always)]
 fn incoming(state: &mut State) -> bool {
     let at = User::bound(state.traceparent.into(), 4095) as usize;
-    // SAFETY: `out` has more than 56 bytes behind each place below 4096. A capture's head stands before its bytes; its second half is
-    // their number.
+    // SAFETY: `out` has more than 60 bytes behind each place below 4096. The second half of a capture's head is the number of its bytes.
     let found = unsafe {
-        let text = state.out.as_ptr().add(at);
-        let length = state.out.as_ptr().add(at.saturating_sub(2)).cast::<u16>().read_unaligned();
-        traceparent::parse(&*text.cast(), length.into())
+        let capture = state.out.as_ptr().add(at);
+        let length = capture.add(2).cast::<u16>().read_unaligned();
+        traceparent::parse(&*capture.add(4).cast(), length.into())
     };
     match found {
         Some(context) => {
@@ -314,35 +315,56 @@ fn incoming(state: &mut State) -> bool {
     }
 }
 
-/// Follows a `context.Context` (the address of its two words) to one that carries an open span.
+/// Follows a `context.Context` (the address of its two words) to one that carries an open span, and leaves its context in
+/// `state.named`.
 #[inline(always)]
 fn walk(process: &Process, state: &mut State, address: u64) -> bool {
-    let mut address = address;
-    let mut count = 0;
-    while count < CONTEXT_DEPTH {
-        let (Some(itab), Some(data)) = (load(address), load(address.wrapping_add(8))) else { return false };
-        if itab == 0 || data == 0 {
-            return false;
+    state.named.context.span = 0;
+    let mut walk = Walk { process, state, address };
+    // SAFETY: the callback takes what stands here.
+    unsafe {
+        bpf_loop(CONTEXT_DEPTH, one_context as *mut c_void, (&raw mut walk).cast(), 0);
+    }
+    open(&state.named).is_some()
+}
+
+struct Walk {
+    process: *const Process,
+    state: *mut State,
+    address: u64,
+}
+
+/// Looks at one context: 1 ends the walk.
+#[inline(never)]
+extern "C" fn one_context(_: u32, walk: *mut c_void) -> c_long {
+    // SAFETY: `walk` passes a Walk whose pointers outlive the loop.
+    let walk = unsafe { &mut *walk.cast::<Walk>() };
+    // SAFETY: as above; nobody else looks at the state meanwhile.
+    let (process, state) = unsafe { (&*walk.process, &mut *walk.state) };
+    let (Some(itab), Some(data)) = (load(walk.address), load(walk.address.wrapping_add(8))) else { return 1 };
+    if itab == 0 || data == 0 {
+        return 1;
+    }
+    // SAFETY: what is read is compared before use.
+    if let Some(named) = unsafe { CONTEXTS.get(&Address { slot: process.slot, zero: 0, address: data }) } {
+        state.named = *named;
+        return 1;
+    }
+    // internal/abi.ITab: the type is its second word.
+    let Some(ty) = load(itab.wrapping_add(8)) else { return 1 };
+    walk.address = data;
+    i64::from(!is_context(process, ty.wrapping_sub(state.bias)))
+}
+
+/// Whether a type's first field is its parent.
+#[inline(never)]
+fn is_context(process: &Process, ty: u64) -> bool {
+    let mut index = 0;
+    while index < CONTEXT_TYPES {
+        if process.context_types[index] == ty {
+            return true;
         }
-        // SAFETY: what is read is compared before use.
-        if let Some(named) = unsafe { CONTEXTS.get(&Address { slot: process.slot, zero: 0, address: data }) } {
-            state.named.context = named.context;
-            return open(named).is_some();
-        }
-        // internal/abi.ITab: the type is its second word.
-        let Some(ty) = load(itab.wrapping_add(8)) else { return false };
-        let ty = ty.wrapping_sub(state.bias);
-        let mut index = 0;
-        let mut is_known = false;
-        while index < CONTEXT_TYPES {
-            is_known |= process.context_types[index] == ty;
-            index += 1;
-        }
-        if !is_known {
-            return false;
-        }
-        address = data;
-        count += 1;
+        index += 1;
     }
     false
 }

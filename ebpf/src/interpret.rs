@@ -62,7 +62,7 @@ pub struct State {
     pub published: Published,
     /// The head of a record about another span than the one at hand.
     pub abandoned: Record,
-    /// Where the bytes of a `traceparent` stand in `out`; 0 for nowhere.
+    /// Where the capture of a `traceparent` stands in `out`; 0 for nowhere.
     pub traceparent: u32,
     pub traceparent_capture: u32,
     /// Room for what is read and looked at, but not recorded.
@@ -209,7 +209,7 @@ impl State {
         // SAFETY: as above.
         unsafe { *out.add(at).cast::<u32>() = op.a as u32 | (status as u32) << 8 | length << 16 };
         if u32::from(op.a) == self.traceparent_capture && length > 0 {
-            self.traceparent = at as u32 + 4;
+            self.traceparent = at as u32;
         }
         self.length = at as u32 + 4 + ((length + 3) & !3);
     }
@@ -587,7 +587,8 @@ fn join_address<T: Target>(target: &mut T, state: &mut State, op: &Op) {
     };
     if read {
         let end = T::bound(op.a.into(), 1) as usize;
-        state.join.addresses[end] = address;
+        // SAFETY: there are two ends, and the index is masked with 1.
+        unsafe { *state.join.addresses.as_mut_ptr().add(end) = address };
         state.join.known |= 1 << end;
     }
 }

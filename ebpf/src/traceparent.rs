@@ -26,8 +26,8 @@ pub fn parse(text: &[u8; BYTES + 1], length: usize) -> Option<SpanContext> {
     if invalid != 0 || is_empty { None } else { Some(context) }
 }
 
-/// Eight bytes in memory order, from 16 digits.
-#[inline(always)]
+/// Eight bytes in memory order, from 16 digits. A function of its own for the sake of the kernel's small stack.
+#[inline(never)]
 fn eight(text: &[u8; BYTES + 1], at: usize, invalid: &mut u8) -> u64 {
     let mut number = 0u64;
     let mut index = 0;
@@ -40,23 +40,23 @@ fn eight(text: &[u8; BYTES + 1], at: usize, invalid: &mut u8) -> u64 {
 
 #[inline(always)]
 fn byte(text: &[u8; BYTES + 1], at: usize, invalid: &mut u8) -> u8 {
-    digit(text[at], invalid) << 4 | digit(text[at + 1], invalid)
+    let (high, low) = (DIGITS[text[at] as usize], DIGITS[text[at + 1] as usize]);
+    *invalid |= (high | low) & NOT_A_DIGIT;
+    high << 4 | low
 }
 
-/// `0`-`9` and `a`-`f`; anything else marks the whole invalid.
-#[inline(always)]
-fn digit(character: u8, invalid: &mut u8) -> u8 {
-    let decimal = character.wrapping_sub(b'0');
-    let letter = character.wrapping_sub(b'a');
-    if decimal < 10 {
-        decimal
-    } else if letter < 6 {
-        letter + 10
-    } else {
-        *invalid = 1;
-        0
+const NOT_A_DIGIT: u8 = 0x80;
+
+/// What `0`-`9` and `a`-`f` stand for. A table, because each branch would double what the kernel's verifier has to look at.
+static DIGITS: [u8; 256] = {
+    let mut digits = [NOT_A_DIGIT; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        digits[b"0123456789abcdef"[digit] as usize] = digit as u8;
+        digit += 1;
     }
-}
+    digits
+};
 
 #[cfg(test)]
 mod tests {
