@@ -1,0 +1,250 @@
+//! An ELF file as the kernel would map it: segments, bounded reads by link-time address, and the relocations that give
+//! position-independent data its pointers. Knows nothing of Go or DWARF.
+
+use std::sync::OnceLock;
+
+use object::LittleEndian;
+use object::elf;
+use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader, Rela, SectionHeader};
+
+use super::{Architecture, Error};
+
+type Header = elf::FileHeader64<LittleEndian>;
+
+/// More than the linkers make; keeps a search over all of them short.
+const MAX_SEGMENTS: usize = 256;
+const MAX_SECTIONS: usize = 65_536;
+const PAGE: u64 = 4096;
+/// User space ends below; so sums of an address in a segment and a length in the file do not overflow.
+const MAX_ADDRESS: u64 = 1 << 56;
+
+pub(super) struct Image<'d> {
+    pub data: &'d [u8],
+    pub architecture: Architecture,
+    pub position_independent: bool,
+    pub segments: Vec<Segment<'d>>,
+    pub sections: Vec<Section<'d>>,
+    relocations: OnceLock<Vec<(u64, u64)>>,
+}
+
+/// A loaded segment.
+pub(super) struct Segment<'d> {
+    pub address: u64,
+    pub file_offset: u64,
+    /// What the file has of it; the rest, up to its size in memory, is zero.
+    pub bytes: &'d [u8],
+    pub writable: bool,
+    pub executable: bool,
+}
+
+pub(super) struct Section<'d> {
+    pub name: &'d str,
+    pub address: u64,
+}
+
+impl<'d> Image<'d> {
+    pub fn parse(data: &'d [u8]) -> Result<Self, Error> {
+        let header = header(data)?;
+        let endian = LittleEndian;
+        let architecture = match header.e_machine(endian) {
+            elf::EM_X86_64 => Architecture::Amd64,
+            elf::EM_AARCH64 => Architecture::Arm64,
+            machine => return Err(Error::Unsupported(format!("for machine {}", machine.0))),
+        };
+        let position_independent = match header.e_type(endian) {
+            elf::ET_EXEC => false,
+            elf::ET_DYN => true,
+            kind => return Err(Error::Unsupported(format!("of type {}", kind.0))),
+        };
+        let segments = segments(header, data)?;
+        if segments.is_empty() {
+            return Err(Error::Corrupt("nothing to load".into()));
+        }
+        let sections = sections(header, data)?;
+        Ok(Self { data, architecture, position_independent, segments, sections, relocations: OnceLock::new() })
+    }
+
+    /// The file with its symbol tables, for those who need more than addresses.
+    pub fn file(&self) -> Option<ElfFile64<'d, LittleEndian>> {
+        ElfFile64::parse(self.data).ok()
+    }
+
+    pub fn first_load_address(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.address & !(PAGE - 1)).min().unwrap_or(0)
+    }
+
+    /// GNU's build id in hexadecimal digits, or else Go's as it is.
+    pub fn build_id(&self) -> Option<String> {
+        let endian = LittleEndian;
+        let programs = Header::parse(self.data).ok()?.program_headers(endian, self.data).ok()?;
+        let mut go = None;
+        for program in programs {
+            let Ok(Some(mut notes)) = program.notes(endian, self.data) else { continue };
+            while let Ok(Some(note)) = notes.next() {
+                match (note.name(), note.n_type(endian).0) {
+                    (b"GNU", 3) => return Some(note.desc().iter().map(|byte| format!("{byte:02x}")).collect()),
+                    (b"Go", 4) => go = std::str::from_utf8(note.desc()).ok().map(str::to_owned),
+                    _ => {}
+                }
+            }
+        }
+        go
+    }
+
+    pub fn section(&self, name: &str) -> Option<&Section<'d>> {
+        self.sections.iter().find(|section| section.name == name)
+    }
+
+    pub fn segment(&self, address: u64) -> Option<&Segment<'d>> {
+        self.segments.iter().find(|segment| segment.contains(address))
+    }
+
+    pub fn file_offset(&self, address: u64) -> Option<u64> {
+        let segment = self.segment(address)?;
+        segment.file_offset.checked_add(address - segment.address)
+    }
+
+    /// Everything that the file has of the segment from this address on.
+    pub fn bytes_from(&self, address: u64) -> Result<&'d [u8], Error> {
+        let segment = self.segment(address).ok_or_else(|| unmapped(address))?;
+        let start = usize::try_from(address - segment.address).map_err(|_| unmapped(address))?;
+        segment.bytes.get(start..).ok_or_else(|| unmapped(address))
+    }
+
+    pub fn bytes(&self, address: u64, length: u64) -> Result<&'d [u8], Error> {
+        let length = usize::try_from(length).map_err(|_| unmapped(address))?;
+        self.bytes_from(address)?.get(..length).ok_or_else(|| unmapped(address))
+    }
+
+    pub fn array<const N: usize>(&self, address: u64) -> Result<[u8; N], Error> {
+        self.bytes_from(address)?.first_chunk().copied().ok_or_else(|| unmapped(address))
+    }
+
+    pub fn u16(&self, address: u64) -> Result<u16, Error> {
+        self.array(address).map(u16::from_le_bytes)
+    }
+
+    pub fn u32(&self, address: u64) -> Result<u32, Error> {
+        self.array(address).map(u32::from_le_bytes)
+    }
+
+    pub fn i32(&self, address: u64) -> Result<i32, Error> {
+        self.array(address).map(i32::from_le_bytes)
+    }
+
+    pub fn u64(&self, address: u64) -> Result<u64, Error> {
+        self.array(address).map(u64::from_le_bytes)
+    }
+
+    /// A pointer as it is before the program is moved: with its relocation applied for a load at the link-time address.
+    pub fn pointer(&self, address: u64) -> Result<u64, Error> {
+        let relocations = self.relocations();
+        match relocations.binary_search_by_key(&address, |&(place, _)| place) {
+            Ok(found) => Ok(relocations[found].1),
+            Err(_) => self.u64(address),
+        }
+    }
+
+    /// Relative relocations by their places. Those of RELR need nothing: their addend stands in the file, and that is already the
+    /// link-time address.
+    pub fn relocations(&self) -> &[(u64, u64)] {
+        self.relocations.get_or_init(|| {
+            let mut found = self.read_relocations().unwrap_or_default();
+            found.sort_unstable();
+            found
+        })
+    }
+
+    fn read_relocations(&self) -> Option<Vec<(u64, u64)>> {
+        let endian = LittleEndian;
+        let relative = match self.architecture {
+            Architecture::Amd64 => elf::R_X86_64_RELATIVE.0,
+            Architecture::Arm64 => elf::R_AARCH64_RELATIVE.0,
+        };
+        let header = Header::parse(self.data).ok()?;
+        let programs = header.program_headers(endian, self.data).ok()?;
+        let dynamic = programs.iter().find_map(|program| program.dynamic(endian, self.data).ok().flatten())?;
+        let value = |tag: elf::DynamicTag| {
+            dynamic.iter().find(|entry| entry.d_tag(endian) == tag).map(|entry| entry.d_val(endian))
+        };
+        let table = self.bytes(value(elf::DT_RELA)?, value(elf::DT_RELASZ)?).ok()?;
+        let (entries, _) = object::slice_from_bytes::<elf::Rela64<LittleEndian>>(
+            table,
+            table.len() / size_of::<elf::Rela64<LittleEndian>>(),
+        )
+        .ok()?;
+        let relative = entries.iter().filter(|entry| entry.r_type(endian, false).0 == relative);
+        Some(relative.map(|entry| (entry.r_offset(endian), entry.r_addend(endian).cast_unsigned())).collect())
+    }
+}
+
+impl Segment<'_> {
+    fn contains(&self, address: u64) -> bool {
+        address.checked_sub(self.address).is_some_and(|offset| offset < self.bytes.len() as u64)
+    }
+}
+
+fn unmapped(address: u64) -> Error {
+    Error::Corrupt(format!("nothing at address {address:#x}"))
+}
+
+fn corrupt(error: object::Error) -> Error {
+    Error::Corrupt(error.to_string().to_lowercase())
+}
+
+fn header(data: &[u8]) -> Result<&Header, Error> {
+    if !data.starts_with(&elf::ELFMAG) {
+        return Err(Error::NotElf);
+    }
+    match data.get(elf::ELFMAG.len()..6) {
+        None => return Err(Error::Corrupt("it ends within the header".into())),
+        Some([2, 1]) => {}
+        Some([1, _]) => return Err(Error::Unsupported("for 32 bits".into())),
+        Some([_, 2]) => return Err(Error::Unsupported("for big-endian machines".into())),
+        Some(_) => return Err(Error::Corrupt("of no known class".into())),
+    }
+    if data.len() < size_of::<Header>() {
+        return Err(Error::Corrupt("it ends within the header".into()));
+    }
+    Header::parse(data).map_err(corrupt)
+}
+
+fn segments<'d>(header: &Header, data: &'d [u8]) -> Result<Vec<Segment<'d>>, Error> {
+    let endian = LittleEndian;
+    let programs = header.program_headers(endian, data).map_err(corrupt)?;
+    if programs.len() > MAX_SEGMENTS {
+        return Err(Error::Corrupt(format!("{} segments", programs.len())));
+    }
+    let mut segments = Vec::new();
+    for program in programs.iter().filter(|program| program.p_type(endian) == elf::PT_LOAD) {
+        let bytes = program.data(endian, data).map_err(|()| Error::Corrupt("it ends within a segment".into()))?;
+        let end = program.p_vaddr(endian).checked_add(program.p_memsz(endian).max(bytes.len() as u64));
+        if end.is_none_or(|end| end > MAX_ADDRESS) {
+            return Err(Error::Corrupt("a segment beyond user space".into()));
+        }
+        let flags = program.p_flags(endian);
+        segments.push(Segment {
+            address: program.p_vaddr(endian),
+            file_offset: program.p_offset(endian),
+            bytes,
+            writable: flags.0 & elf::PF_W.0 != 0,
+            executable: flags.0 & elf::PF_X.0 != 0,
+        });
+    }
+    Ok(segments)
+}
+
+fn sections<'d>(header: &Header, data: &'d [u8]) -> Result<Vec<Section<'d>>, Error> {
+    let endian = LittleEndian;
+    let table = header.sections(endian, data).map_err(corrupt)?;
+    if table.len() > MAX_SECTIONS {
+        return Err(Error::Corrupt(format!("{} sections", table.len())));
+    }
+    let mut sections = Vec::new();
+    for section in table.iter() {
+        let name = table.section_name(endian, section).map_err(corrupt)?;
+        let Ok(name) = std::str::from_utf8(name) else { continue };
+        sections.push(Section { name, address: section.sh_addr(endian) });
+    }
+    Ok(sections)
+}

@@ -1,0 +1,110 @@
+//! A plugin as it serves one binary: its instance, the facts about the target, and names for the types behind interfaces.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use anyhow::Result;
+use memmap2::Mmap;
+use uprobed_ebpf::{
+    program::{Code, Program},
+    wire::state,
+};
+
+use crate::{
+    binary::Binary,
+    fragment::{Said, Scope},
+    manifest::Manifest,
+    plugin::{self, Event, Plugin, Target},
+};
+
+/// The most names of types kept for one binary.
+const NAMES: usize = 4096;
+
+pub struct Decoder {
+    pub scope: Arc<Scope>,
+    plugin: Arc<Mutex<Plugin>>,
+    answers: plugin::Decoder,
+    /// Captures of each probe that hold a type's address: a bit each.
+    types: HashMap<u16, u64>,
+    image: Arc<Mmap>,
+    names: Mutex<HashMap<u64, Arc<str>>>,
+}
+
+impl Decoder {
+    pub fn new(
+        plugin: Arc<Mutex<Plugin>>,
+        manifest: &Manifest,
+        target: &Target,
+        image: Arc<Mmap>,
+        programs: &[&Program],
+    ) -> Self {
+        let types = programs.iter().map(|program| (program.probe, typed_captures(program))).filter(|(_, bits)| *bits != 0);
+        Self {
+            scope: Arc::new(Scope {
+                name: manifest.name.clone(),
+                version: manifest.version.clone(),
+                schema_url: manifest.schema_url.clone(),
+                open_seconds: manifest.limits.open_seconds,
+            }),
+            types: types.collect(),
+            plugin,
+            answers: plugin::Decoder::new(target, manifest),
+            image,
+            names: Mutex::default(),
+        }
+    }
+
+    pub fn decode(&self, events: &[Event], data: &[u8]) -> Result<Vec<(usize, Said)>> {
+        let mut plugin = self.plugin.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        Ok(plugin.decode(&self.answers, events, data)?)
+    }
+
+    /// Copies an event's captures, with names in place of types.
+    pub fn copy(&self, probe: u16, captures: &[u8], into: &mut Vec<u8>) {
+        let Some(&types) = self.types.get(&probe) else { return into.extend_from_slice(captures) };
+        let mut rest = captures;
+        while let [index, status, low, high, after @ ..] = rest {
+            let length = usize::from(u16::from_le_bytes([*low, *high]));
+            let padded = length.next_multiple_of(4).min(after.len());
+            let (bytes, next) = after.split_at(padded);
+            let address = bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+            match address {
+                Some(address) if *status == state::READ && types >> (index & 63) & 1 == 1 => {
+                    let name = self.name(address);
+                    let state = if name.is_empty() { state::ABSENT } else { state::READ };
+                    into.extend_from_slice(&[*index, state]);
+                    into.extend_from_slice(&(name.len() as u16).to_le_bytes());
+                    into.extend_from_slice(name.as_bytes());
+                    into.resize(into.len().next_multiple_of(4), 0);
+                }
+                _ => into.extend_from_slice(&rest[..4 + padded]),
+            }
+            rest = next;
+        }
+    }
+
+    /// The name of the type at this link-time address; empty for nil, `?` if it cannot be told (a type made at run time).
+    fn name(&self, address: u64) -> Arc<str> {
+        if address == 0 {
+            return "".into();
+        }
+        let mut names = self.names.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(name) = names.get(&address) {
+            return name.clone();
+        }
+        let name = Binary::parse(&self.image).and_then(|binary| binary.type_name(address));
+        let name: Arc<str> = name.unwrap_or_else(|_| "?".into()).into();
+        if names.len() < NAMES {
+            names.insert(address, name.clone());
+        }
+        name
+    }
+}
+
+/// Padding in `copy` starts at the batch's own multiples of four, which is why captures are aligned to them.
+fn typed_captures(program: &Program) -> u64 {
+    let ops = program.ops.iter().take(program.ops_len.into());
+    ops.filter(|op| op.code == Code::TYPE).fold(0, |bits, op| bits | 1 << (op.a & 63))
+}

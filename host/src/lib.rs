@@ -1,0 +1,18 @@
+//! uprobed watches programs that were never changed for it and turns what they do into OpenTelemetry spans. The modules stand in the
+//! order in which the data passes them; ARCHITECTURE.md tells the whole.
+
+pub mod discovery;
+
+pub mod binary;
+pub mod manifest;
+pub mod plan;
+pub mod probes;
+
+pub mod events;
+pub mod plugin;
+pub mod fragment;
+pub mod spans;
+pub mod resource;
+pub mod export;
+
+pub mod session;

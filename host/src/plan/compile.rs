@@ -1,0 +1,233 @@
+//! Compiles one probe of a manifest into a capture program.
+
+use super::{
+    CaptureSource, Dropped, Skip,
+    bind::{Compiler, Kept, is_pointer},
+    emit::Target,
+    path::Path,
+    registers::Abi,
+    runtime,
+    types::Ty,
+    walk::{Place, Value, data, load_size},
+};
+use crate::{
+    binary::{Binary, Kind},
+    manifest::{self, Endpoint, Probe},
+};
+use uprobed_ebpf::{
+    program::{Code, Correlation, KEPT, NO_SLOT, Program, Role, flags},
+    wire::Record,
+};
+
+/// A probe's program, without its sites.
+pub struct Compiled {
+    pub program: Box<Program>,
+    pub captures: Vec<CaptureSource>,
+    /// The most bytes of a record.
+    pub bytes: u32,
+    pub dropped: Vec<Dropped>,
+    pub keeps: Vec<Kept>,
+}
+
+/// `kept` is what a start of the same span keeps. The program's `plugin`, `probe`, `span` and flags of sites are the caller's.
+pub fn compile(binary: &Binary, abi: &'static Abi, probe: &Probe, kept: &[Kept]) -> Result<Compiled, Skip> {
+    let mut compiler = Compiler::new(binary, abi, probe, kept)?;
+    compiler.only_if()?;
+    let (correlation, key_slots) = compiler.key()?;
+    let (keep, keeps) = compiler.keep()?;
+    let parent_context = compiler.parent_context()?;
+    let own_context = compiler.own_context()?;
+    let (join_flags, channel) = compiler.joins()?;
+    let (captures, bytes) = compiler.captures()?;
+    let dropped = std::mem::take(&mut compiler.dropped);
+    let mut program = runtime::program(binary, &compiler.emit.finish()?)?;
+    program.flags = join_flags;
+    if probe.current {
+        program.flags |= flags::CURRENT;
+    }
+    if probe.inherits {
+        program.flags |= flags::INHERITS;
+    }
+    program.channel = channel;
+    program.role = match probe.role {
+        manifest::Role::Start => Role::Start,
+        manifest::Role::End => Role::End,
+        manifest::Role::Event => Role::Event,
+        manifest::Role::Mark => Role::Mark,
+    } as u8;
+    program.correlation = correlation as u8;
+    program.key_slots = key_slots;
+    program.keep = keep;
+    program.parent_context = parent_context;
+    program.own_context = own_context;
+    program.traceparent = probe.traceparent.and_then(|index| u8::try_from(index).ok()).unwrap_or(NO_SLOT);
+    let bytes = size_of::<Record>() as u32 + bytes;
+    Ok(Compiled { program, captures, bytes, dropped, keeps })
+}
+
+impl Compiler<'_, '_> {
+    fn only_if(&mut self) -> Result<(), Skip> {
+        for text in &self.probe.only_if {
+            let path = [Path::parse(text)?];
+            self.prepare(&path, true)?;
+            let [path] = path;
+            let value = self.walk(&path, Target::Abort)?;
+            let is_bare = path.steps.is_empty() || path.kept().is_some_and(|(_, rest)| rest.is_empty());
+            match value.place {
+                // The end's own address has to be one.
+                Place::Memory { base, .. } => self.emit.not_nil(base, Target::Abort),
+                // Of a name there is nothing in between; what is asked is whether it has a value.
+                Place::Pieces(_) if is_bare && is_pointer(&value.ty) => {
+                    let slot = self.at(Target::Abort).word(&value, None)?;
+                    self.emit.not_nil(slot, Target::Abort);
+                }
+                Place::Pieces(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn key(&mut self) -> Result<(Correlation, [u8; 2]), Skip> {
+        let mut slots = [NO_SLOT; 2];
+        let words = match &self.probe.correlation {
+            manifest::Correlation::Frame => return Ok((Correlation::Frame, slots)),
+            manifest::Correlation::Goroutine => return Ok((Correlation::Goroutine, slots)),
+            manifest::Correlation::Words(words) => words,
+        };
+        if words.is_empty() || words.len() > slots.len() {
+            return Err(Skip::TooLong { what: "correlation words, or none", most: slots.len() });
+        }
+        for (slot, text) in slots.iter_mut().zip(words) {
+            let path = [Path::parse(text)?];
+            self.prepare(&path, true)?;
+            let value = self.walk(&path[0], Target::Abort)?;
+            *slot = self.at(Target::Abort).word(&value, None)?;
+        }
+        Ok((Correlation::Words, slots))
+    }
+
+    fn keep(&mut self) -> Result<([u8; KEPT], Vec<Kept>), Skip> {
+        let mut slots = [NO_SLOT; KEPT];
+        let mut keeps = Vec::new();
+        if self.probe.keep.len() > KEPT {
+            return Err(Skip::TooLong { what: "words to keep", most: KEPT });
+        }
+        for (slot, name) in slots.iter_mut().zip(&self.probe.keep) {
+            let path = [Path::parse(name)?];
+            self.prepare(&path, false)?;
+            let value = self.alternatives(name, &path, |_, value| Ok(value))?;
+            *slot = self.slot_of(&value)?;
+            keeps.push(Kept { name: name.clone(), is_address: load_size(&value.ty).is_err(), ty: value.ty });
+        }
+        Ok((slots, keeps))
+    }
+
+    fn parent_context(&mut self) -> Result<u8, Skip> {
+        let Some(text) = &self.probe.parent_context else { return Ok(NO_SLOT) };
+        let path = [Path::parse(text)?];
+        self.prepare(&path, false)?;
+        let value = self.alternatives("the parent's context", &path, |_, value| {
+            let wanted = |value: &Value| Skip::OtherKind {
+                what: "the parent's context".to_owned(),
+                wanted: "an interface",
+                ty: value.ty.name(),
+            };
+            if matches!(value.ty.kind(), Kind::Interface { .. }) { Ok(value) } else { Err(wanted(&value)) }
+        })?;
+        self.slot_of(&value)
+    }
+
+    fn own_context(&mut self) -> Result<u8, Skip> {
+        let Some(text) = &self.probe.own_context else { return Ok(NO_SLOT) };
+        let path = [Path::parse(text)?];
+        self.prepare(&path, false)?;
+        let value = self.alternatives("the own context", &path, |_, value| match value.ty.kind() {
+            Kind::Pointer => Ok(value),
+            Kind::Interface { .. } => {
+                let place = data(value.place);
+                Ok(Value { place, ty: Ty::opaque(), ..value })
+            }
+            _ => Err(Skip::OtherKind {
+                what: "the own context".to_owned(),
+                wanted: "an interface or a pointer",
+                ty: value.ty.name(),
+            }),
+        })?;
+        self.slot_of(&value)
+    }
+
+    fn joins(&mut self) -> Result<(u16, u32), Skip> {
+        let (join, flag) = match (&self.probe.publish, &self.probe.adopt) {
+            (None, None) => return Ok((0, 0)),
+            (Some(_), Some(_)) => return Err(Skip::TwoJoins),
+            (Some(join), None) => (join, flags::PUBLISH),
+            (None, Some(join)) => (join, flags::ADOPT),
+        };
+        let ends = [&join.local, &join.remote];
+        let texts = join.stream.iter().chain(ends.iter().flat_map(|Endpoint { address, port }| [address, port]));
+        let paths = texts.map(|text| Path::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        self.prepare(&paths, false)?;
+        let before = self.emit.clone();
+        match self.join(&paths) {
+            Ok(()) => Ok((flag, fnv1a(&join.channel))),
+            // Without the join there are fewer parents, but no wrong ones.
+            Err(skip) if !skip.is_mistake() && self.probe.role != manifest::Role::Mark => {
+                self.emit = before;
+                let what = if flag == flags::PUBLISH { "publish" } else { "adopt" };
+                let why = skip.to_string();
+                self.dropped.push(Dropped { what: what.to_owned(), path: join.channel.clone(), why });
+                Ok((0, 0))
+            }
+            Err(skip) => Err(skip),
+        }
+    }
+
+    /// The paths of the stream, if it has one, and of the local and remote ends' addresses and ports.
+    fn join(&mut self, paths: &[Path]) -> Result<(), Skip> {
+        const STREAM: u8 = 2;
+        let failed = self.emit.label();
+        let target = Target::Label(failed);
+        let scope = self.emit.enter();
+        // Both ends make the key complete, so the stream comes before them: without it there must be no key.
+        let (stream, ends) = paths.split_at(paths.len() % 2);
+        for path in stream {
+            self.join_number(STREAM, path, target)?;
+        }
+        for (end, paths) in (0..).zip(ends.chunks(2)) {
+            if let [address, port] = paths {
+                self.join_address(end, address, target)?;
+                self.join_number(end, port, target)?;
+            }
+        }
+        self.emit.leave(scope);
+        self.emit.bind(failed);
+        Ok(())
+    }
+
+    fn join_number(&mut self, a: u8, path: &Path, target: Target) -> Result<(), Skip> {
+        let value = self.walk(path, target)?;
+        if !matches!(value.ty.kind(), Kind::Int { .. }) {
+            return Err(Skip::OtherKind { what: path.to_string(), wanted: "an integer", ty: value.ty.name() });
+        }
+        let slot = self.at(target).word(&value, None)?;
+        self.emit.emit(Code::JOIN_NUMBER, [a, slot], 0, 0, Target::None);
+        Ok(())
+    }
+
+    fn join_address(&mut self, a: u8, path: &Path, target: Target) -> Result<(), Skip> {
+        let value = self.walk(path, target)?;
+        if value.ty.kind() != Kind::Slice || !self.is_bytes(&value.ty)? {
+            return Err(Skip::OtherKind { what: path.to_string(), wanted: "a slice of bytes", ty: value.ty.name() });
+        }
+        let Place::Memory { base, offset } = value.place else {
+            return Err(Skip::NotAddressable(path.to_string()));
+        };
+        self.emit.emit(Code::JOIN_ADDRESS, [a, base], offset, 0, Target::None);
+        Ok(())
+    }
+}
+
+/// FNV-1a, 32 bits.
+fn fnv1a(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}

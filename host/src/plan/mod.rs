@@ -1,0 +1,286 @@
+//! Turns a manifest and a binary into a plan: sites, capture programs, and what was left out and why. Touches neither disk nor
+//! kernel, and knows no library.
+//!
+//! - `path`, `arguments`: the two small languages of a manifest;
+//! - `types`, `registers`: what types are, and where Go's calling convention puts their values;
+//! - `walk`, `emit`: following a path, and the operations that do it at a hit;
+//! - `bind`, `capture`, `compile`: from a probe to its program;
+//! - `runtime`: what has to be known of Go's runtime, and the host's own probe there;
+//! - `disassemble`, `table`: for people.
+
+mod arguments;
+mod bind;
+mod capture;
+mod compile;
+mod disassemble;
+mod emit;
+mod path;
+mod registers;
+mod runtime;
+mod skip;
+mod table;
+#[cfg(test)]
+mod tests;
+mod types;
+mod walk;
+
+pub use disassemble::disassemble;
+pub use runtime::spawn;
+pub use skip::Skip;
+pub use table::{json, table};
+pub use walk::Origin;
+
+use crate::{
+    binary::{self, Binary, Kind, Site},
+    manifest::{self, Manifest, Probe, Role},
+};
+use bind::Kept;
+use compile::Compiled;
+use serde::Serialize;
+use types::Ty;
+use uprobed_ebpf::{
+    program::{Program, flags},
+    wire::CONTEXT_TYPES,
+};
+
+/// What to attach, for one plugin and one binary.
+#[derive(Debug, Serialize)]
+pub struct Plan {
+    /// The plugin's scope: `uprobed/http`, `0.1.0`.
+    pub plugin: String,
+    pub version: String,
+    pub probes: Vec<PlannedProbe>,
+    pub skipped: Vec<Skipped>,
+    /// Link-time addresses of the types through which contexts are followed.
+    pub context_types: Vec<u64>,
+    /// The kinds of span; a span's number is `first_span` plus its index here.
+    pub spans: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct PlannedProbe {
+    /// In the manifest.
+    pub index: usize,
+    pub name: String,
+    pub group: String,
+    /// None for the host's own.
+    pub role: Option<Role>,
+    pub span: String,
+    pub symbol: String,
+    pub sites: Vec<Site>,
+    #[serde(skip)]
+    pub program: Box<Program>,
+    pub captures: Vec<CaptureSource>,
+    /// The most bytes of one record, its head included.
+    pub bytes: u32,
+    /// Alternatives that the types of this program rule out.
+    pub dropped: Vec<Dropped>,
+}
+
+/// How a capture is read.
+#[derive(Debug, Serialize)]
+pub struct CaptureSource {
+    pub name: String,
+    /// Its alternatives in this program; none if it is absent.
+    pub paths: Vec<PathSource>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct PathSource {
+    pub path: String,
+    /// `req+16 -> +56`
+    pub offsets: String,
+    pub origins: Vec<Origin>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Dropped {
+    /// `capture status`, `binding tcp`, `adopt`
+    pub what: String,
+    pub path: String,
+    pub why: String,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Skipped {
+    /// `probe serve`, `group http2`, `context type *context.valueCtx`
+    pub what: String,
+    #[serde(serialize_with = "as_text")]
+    pub why: Skip,
+}
+
+fn as_text<S: serde::Serializer>(skip: &Skip, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(skip)
+}
+
+/// `plugin` goes into every record; spans are numbered from `first_span`, which is to be unique on this host.
+pub fn plan(manifest: &Manifest, binary: &Binary, plugin: u32, first_span: u32) -> Plan {
+    let mut spans: Vec<String> = Vec::new();
+    for probe in &manifest.probes {
+        if !spans.contains(&probe.span) {
+            spans.push(probe.span.clone());
+        }
+    }
+    let mut outcomes = outcomes(manifest, binary);
+    let mut skipped = leave_out_groups(manifest, &mut outcomes);
+    let context_types = context_types(manifest, binary, &mut skipped);
+    let mut probes = Vec::new();
+    for (index, outcome) in outcomes.into_iter().enumerate() {
+        let Ok(Ready { symbol, sites, compiled }) = outcome else { continue };
+        let probe = &manifest.probes[index];
+        let mut program = compiled.program;
+        program.plugin = plugin;
+        program.probe = u16::try_from(index).unwrap_or(u16::MAX);
+        let number = spans.iter().position(|span| *span == probe.span).unwrap_or(0);
+        program.span = first_span.wrapping_add(number as u32);
+        if sites.iter().any(|site| site.ignore_if_below_or_equal) {
+            program.flags |= flags::IGNORE_IF_BELOW_OR_EQUAL;
+        }
+        probes.push(PlannedProbe {
+            index,
+            name: probe.name.clone(),
+            group: manifest.groups.get(probe.group).map(|group| group.name.clone()).unwrap_or_default(),
+            role: Some(probe.role),
+            span: probe.span.clone(),
+            symbol,
+            sites,
+            program,
+            captures: compiled.captures,
+            bytes: compiled.bytes,
+            dropped: compiled.dropped,
+        });
+    }
+    Plan {
+        plugin: manifest.name.clone(),
+        version: manifest.version.clone(),
+        probes,
+        skipped,
+        context_types,
+        spans,
+    }
+}
+
+/// A probe that can be attached as far as it goes by itself.
+struct Ready {
+    symbol: String,
+    sites: Vec<Site>,
+    compiled: Compiled,
+}
+
+/// Each probe by itself, starts first: the others use the words that starts keep.
+fn outcomes(manifest: &Manifest, binary: &Binary) -> Vec<Result<Ready, Skip>> {
+    let mut kept: Vec<(&str, &str, Vec<Kept>)> = Vec::new();
+    let mut outcomes: Vec<Option<Result<Ready, Skip>>> = manifest.probes.iter().map(|_| None).collect();
+    for is_start in [true, false] {
+        for (probe, outcome) in manifest.probes.iter().zip(&mut outcomes) {
+            if (probe.role == Role::Start) != is_start {
+                continue;
+            }
+            let known = kept.iter().find(|(span, ..)| *span == probe.span);
+            let mut result = ready(probe, binary, known.map_or(&[], |(.., kept)| kept.as_slice()));
+            if let (true, Ok(Ready { compiled: Compiled { keeps, .. }, .. })) = (is_start, &result) {
+                match known {
+                    None => kept.push((&probe.span, &probe.name, keeps.clone())),
+                    Some((_, _, first)) if same(first, keeps) => {}
+                    Some((_, name, _)) => result = Err(Skip::KeepsDiffer((*name).to_owned())),
+                }
+            }
+            *outcome = Some(result);
+        }
+    }
+    outcomes.into_iter().flatten().collect()
+}
+
+fn same(one: &[Kept], other: &[Kept]) -> bool {
+    let parts = |kept: &Kept| (kept.name.clone(), kept.ty.name(), kept.is_address);
+    one.iter().map(parts).eq(other.iter().map(parts))
+}
+
+fn ready(probe: &Probe, binary: &Binary, kept: &[Kept]) -> Result<Ready, Skip> {
+    runtime::minor_version(binary)?;
+    let function = probe.symbols.iter().find_map(|symbol| binary.function(symbol));
+    let function = function.ok_or_else(|| Skip::NoSymbol(probe.symbols.clone()))?;
+    let sites = match probe.site {
+        manifest::Site::Entry => binary::entry_site(binary, &function).map(|site| vec![site]),
+        manifest::Site::Return => binary::return_sites(binary, &function),
+    };
+    let sites = sites.map_err(|refusal| Skip::Site { symbol: function.name.clone(), refusal })?;
+    let compiled = compile::compile(binary, registers::abi(binary.architecture()), probe, kept)?;
+    Ok(Ready { symbol: function.name, sites, compiled })
+}
+
+/// Probes of a group are attached together or not at all; leaves out what hangs on what is left out.
+fn leave_out_groups(manifest: &Manifest, outcomes: &mut [Result<Ready, Skip>]) -> Vec<Skipped> {
+    let mut skipped: Vec<Skipped> = manifest
+        .probes
+        .iter()
+        .zip(outcomes.iter())
+        .filter_map(|(probe, outcome)| {
+            let why = outcome.as_ref().err()?.clone();
+            Some(Skipped { what: format!("probe {}", probe.name), why })
+        })
+        .collect();
+    let mut why: Vec<Option<Skip>> = vec![None; manifest.groups.len()];
+    for (probe, outcome) in manifest.probes.iter().zip(outcomes.iter()) {
+        if let (Err(_), Some(why)) = (outcome, why.get_mut(probe.group)) {
+            why.get_or_insert(Skip::Incomplete(probe.name.clone()));
+        }
+    }
+    // Each round leaves out the groups that need one left out before.
+    for _ in 0..manifest.groups.len() {
+        for (index, group) in manifest.groups.iter().enumerate() {
+            let missing = group.needs.iter().find(|needed| why.get(**needed).is_none_or(Option::is_some));
+            if let (None, Some(missing)) = (&why[index], missing) {
+                let name = manifest.groups.get(*missing).map_or_else(|| missing.to_string(), |group| group.name.clone());
+                why[index] = Some(Skip::NeedsGroup(name));
+            }
+        }
+    }
+    let required = manifest.groups.iter().zip(&why).find(|(group, why)| group.required && why.is_some());
+    if let Some((required, _)) = required {
+        for why in why.iter_mut().filter(|why| why.is_none()) {
+            *why = Some(Skip::Required(required.name.clone()));
+        }
+    }
+    for (group, why) in manifest.groups.iter().zip(&why) {
+        skipped.extend(why.clone().map(|why| Skipped { what: format!("group {}", group.name), why }));
+    }
+    for (probe, outcome) in manifest.probes.iter().zip(outcomes) {
+        let left_out = why.get(probe.group).and_then(Option::as_ref);
+        if let (Some(why), true) = (left_out, outcome.is_ok()) {
+            *outcome = Err(why.clone());
+        }
+    }
+    skipped
+}
+
+/// The types behind contexts. Those whose parent is not their first field would lead anywhere.
+fn context_types(manifest: &Manifest, binary: &Binary, skipped: &mut Vec<Skipped>) -> Vec<u64> {
+    let mut addresses = Vec::new();
+    for name in &manifest.context_types {
+        match context_type(name, binary) {
+            Ok(address) if addresses.len() < CONTEXT_TYPES => addresses.push(address),
+            found => {
+                let why = found.err().unwrap_or(Skip::TooLong { what: "context types", most: CONTEXT_TYPES });
+                skipped.push(Skipped { what: format!("context type {name}"), why });
+            }
+        }
+    }
+    addresses
+}
+
+fn context_type(name: &str, binary: &Binary) -> Result<u64, Skip> {
+    const DEPTH: usize = 8;
+    let Ty::Known(ty) = Ty::named(name, binary)? else { return Err(Skip::NoDescriptor(name.to_owned())) };
+    let mut inner = if ty.kind == Kind::Pointer { binary.element(&ty)? } else { ty.clone() };
+    for _ in 0..DEPTH {
+        let Some(first) = binary.fields(&inner)?.into_iter().next() else { break };
+        inner = binary.resolve(first.ty)?;
+        match inner.kind {
+            Kind::Interface { empty: false } => return ty.address.ok_or_else(|| Skip::NoDescriptor(name.to_owned())),
+            Kind::Struct => {}
+            _ => break,
+        }
+    }
+    Err(Skip::NotAContext)
+}

@@ -1,0 +1,170 @@
+//! What the plan has to know of Go's runtime: where a goroutine's number and stack are, how maps lie in memory, where goroutines are
+//! made. Read from the binary where it says so; otherwise the constants of its Go version.
+
+use super::{
+    PlannedProbe, Skip, registers,
+    walk::Origin,
+};
+use crate::binary::{self, Binary};
+use uprobed_ebpf::program::{ABORT, Code, Correlation, KEPT, MapLayout, NO_SLOT, OPS, Op, Program, Role, amd64};
+
+/// The oldest Go version whose calling convention and layouts are known: 1.18.
+const OLDEST: u32 = 18;
+
+/// Offsets in `runtime.g` and `runtime.m`, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Goroutine {
+    pub goid: u16,
+    pub stack_hi: u16,
+    pub m: i32,
+    pub curg: i32,
+    /// The weakest of their sources.
+    pub origin: Origin,
+}
+
+/// The second number of `go1.26.8`, or why the program cannot be probed.
+pub fn minor_version(binary: &Binary) -> Result<u32, Skip> {
+    let version = &binary.go().ok_or(Skip::NotGo)?.version;
+    // Development versions say `devel go1.28-…`.
+    let digits = version.split("go1.").nth(1).unwrap_or("");
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    match digits[..end].parse() {
+        Ok(minor) if minor >= OLDEST => Ok(minor),
+        _ => Err(Skip::OldGo(version.clone())),
+    }
+}
+
+pub fn goroutine(binary: &Binary) -> Result<Goroutine, Skip> {
+    let minor = minor_version(binary)?;
+    let mut origin = Origin::Descriptor;
+    let mut find = |ty, fields, otherwise| {
+        let (offset, from) = offset(binary, ty, fields).unwrap_or((otherwise, Origin::Abi));
+        origin = origin.max(from);
+        offset
+    };
+    Ok(Goroutine {
+        goid: find("runtime.g", &["goid"], goid(minor)),
+        stack_hi: find("runtime.g", &["stack", "hi"], 8),
+        m: find("runtime.g", &["m"], 48).into(),
+        curg: find("runtime.m", &["curg"], curg(minor)).into(),
+        origin,
+    })
+}
+
+/// As DWARF has it in programs built with 1.18.10, 1.20.14, 1.21.13, 1.22.12, 1.23.12, 1.24.9, 1.25.3, 1.26.8 and 1.27.4.
+fn goid(minor: u32) -> u16 {
+    if matches!(minor, 23 | 24) { 160 } else { 152 }
+}
+
+/// As above.
+fn curg(minor: u32) -> u16 {
+    if minor <= 24 { 192 } else { 184 }
+}
+
+/// How maps of string keys lie in memory; the value's size does not matter here.
+pub fn map_layout(binary: &Binary) -> Result<(MapLayout, Origin), Skip> {
+    let mut origin = Origin::Descriptor;
+    let mut find = |ty, fields: &[&str], otherwise: u8| {
+        let found = offset(binary, ty, fields).and_then(|(offset, from)| Some((u8::try_from(offset).ok()?, from)));
+        let (offset, from) = found.unwrap_or((otherwise, Origin::Abi));
+        origin = origin.max(from);
+        offset
+    };
+    // Swiss maps came with 1.24; GOEXPERIMENT=noswissmap could still build the old ones in 1.24 and 1.25.
+    let is_swiss = minor_version(binary)? >= 24 && !has_old_maps(binary);
+    let layout = if is_swiss {
+        const MAP: &str = "internal/runtime/maps.Map";
+        const TABLE: &str = "internal/runtime/maps.table";
+        MapLayout::Swiss {
+            dir_ptr: find(MAP, &["dirPtr"], 16),
+            dir_len: find(MAP, &["dirLen"], 24),
+            groups: find(TABLE, &["groups", "data"], 16),
+            length_mask: find(TABLE, &["groups", "lengthMask"], 24),
+        }
+    } else {
+        MapLayout::Buckets { b: find("runtime.hmap", &["B"], 9), buckets: find("runtime.hmap", &["buckets"], 16) }
+    };
+    Ok((layout, origin))
+}
+
+fn has_old_maps(binary: &Binary) -> bool {
+    binary.function("runtime.hashGrow").is_some()
+}
+
+/// A field's offset by the binary's own account.
+fn offset(binary: &Binary, ty: &str, fields: &[&str]) -> Option<(u16, Origin)> {
+    let mut ty = binary.type_named(ty).ok()??;
+    let (mut offset, mut origin) = (0u64, Origin::Descriptor);
+    for name in fields {
+        origin = origin.max(ty.source.into());
+        let (field, inner) = binary.field(&ty, name).ok()??;
+        offset = offset.checked_add(field.offset)?;
+        ty = inner;
+    }
+    Some((offset.try_into().ok()?, origin))
+}
+
+/// An empty program for probes of this binary.
+pub fn program(binary: &Binary, ops: &[Op]) -> Result<Box<Program>, Skip> {
+    let goroutine = goroutine(binary)?;
+    let abi = registers::abi(binary.architecture());
+    let nothing = Op { code: Code::END, a: 0, b: 0, target: 0, offset: 0, value: 0 };
+    let mut program = Box::new(Program {
+        plugin: 0,
+        probe: u16::MAX,
+        flags: 0,
+        span: 0,
+        channel: 0,
+        role: Role::Start as u8,
+        correlation: Correlation::Frame as u8,
+        key_slots: [NO_SLOT; 2],
+        keep: [NO_SLOT; KEPT],
+        parent_context: NO_SLOT,
+        own_context: NO_SLOT,
+        traceparent: NO_SLOT,
+        ops_len: ops.len() as u8,
+        g_register: abi.g,
+        stack_pointer: abi.stack_pointer,
+        goid: goroutine.goid,
+        stack_hi: goroutine.stack_hi,
+        reserved: 0,
+        ops: [nothing; OPS],
+    });
+    for (slot, op) in program.ops.iter_mut().zip(ops) {
+        *slot = *op;
+    }
+    Ok(program)
+}
+
+/// The host's own probe of a Go program: a goroutine is made. At the call of `runtime.runqput` in `runtime.newproc.func1` the second
+/// argument (BX) is the new g; the code runs on g0, whose m knows the goroutine that asked for it.
+pub fn spawn(binary: &Binary) -> Result<PlannedProbe, Skip> {
+    const SYMBOL: &str = "runtime.newproc.func1";
+    let goroutine = goroutine(binary)?;
+    let function = binary.function(SYMBOL).ok_or_else(|| Skip::NoSymbol(vec![SYMBOL.to_owned()]))?;
+    let site = binary::call_site(binary, &function, "runtime.runqput")
+        .map_err(|refusal| Skip::Site { symbol: SYMBOL.to_owned(), refusal })?;
+    let op = |code, a, b, offset| Op { code, a, b, target: ABORT, offset, value: 8 };
+    let ops = [
+        op(Code::REGISTER, 0, amd64::BX, 0),
+        op(Code::REGISTER, 1, amd64::R14, 0),
+        op(Code::LOAD, 2, 1, goroutine.m),
+        op(Code::LOAD, 3, 2, goroutine.curg),
+    ];
+    let mut program = program(binary, &ops)?;
+    program.role = Role::Spawn as u8;
+    program.key_slots = [0, 3];
+    Ok(PlannedProbe {
+        index: 0,
+        name: "goroutine made".to_owned(),
+        group: String::new(),
+        role: None,
+        span: String::new(),
+        symbol: SYMBOL.to_owned(),
+        sites: vec![site],
+        program,
+        captures: Vec::new(),
+        bytes: 0,
+        dropped: Vec::new(),
+    })
+}

@@ -1,0 +1,81 @@
+//! Why something is left out of a plan.
+
+use super::{arguments::ArgumentsError, path::PathError};
+use crate::binary::{self, Refusal};
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Skip {
+    #[error("not a Go program")]
+    NotGo,
+    #[error("built with {0}; Go 1.18 is the oldest that can be probed")]
+    OldGo(String),
+    #[error("no symbol {}", .0.join(", "))]
+    NoSymbol(Vec<String>),
+    #[error("{symbol}: {refusal}")]
+    Site { symbol: String, refusal: Refusal },
+    #[error("no type {0} in the binary")]
+    NoType(String),
+    #[error("the type {0} has no descriptor, so no interface holds it")]
+    NoDescriptor(String),
+    #[error("no field {field} in {ty}")]
+    NoField { ty: String, field: String },
+    #[error("several fields {field} at one depth of {ty}")]
+    Ambiguous { ty: String, field: String },
+    #[error("{what} cannot be found in a {ty}")]
+    NotFollowed { what: String, ty: String },
+    #[error("a {0} cannot be captured")]
+    NotCaptured(String),
+    #[error("{what} would have to be {wanted}, not {ty}")]
+    OtherKind { what: String, wanted: &'static str, ty: String },
+    #[error("{0} is in a floating-point register, which probes do not see")]
+    Float(String),
+    #[error("{0} is narrower than its register, whose other bits mean nothing")]
+    Narrow(String),
+    #[error("{0} is in registers and has no address")]
+    NotAddressable(String),
+    #[error("the result {0} is on the stack, behind arguments that are not stated")]
+    StackResult(String),
+    #[error("the binding {name} has no value in this program: {why}")]
+    NoBinding { name: String, why: String },
+    #[error("{0} is not kept by a start of this span, or not yet known where it is needed")]
+    NotKept(String),
+    #[error("keeps other words than the start {0} of the same span")]
+    KeepsDiffer(String),
+    #[error("more than {most} {what}")]
+    TooLong { what: &'static str, most: usize },
+    #[error("publishes and adopts at once")]
+    TwoJoins,
+    #[error("the group {0}, which it needs, is left out")]
+    NeedsGroup(String),
+    #[error("the probe {0} of its group is left out")]
+    Incomplete(String),
+    #[error("the group {0}, which is required, is left out")]
+    Required(String),
+    #[error("does not begin with its parent")]
+    NotAContext,
+    #[error(transparent)]
+    Path(#[from] PathError),
+    #[error(transparent)]
+    Arguments(#[from] ArgumentsError),
+    #[error("`{path}` begins with {name}, which is neither an argument nor an earlier binding")]
+    UnknownName { path: String, name: String },
+    #[error("the key of `{path}` {why}")]
+    Key { path: String, why: &'static str },
+    #[error(transparent)]
+    Binary(#[from] binary::Error),
+}
+
+impl Skip {
+    /// The manifest is wrong, whatever the program: no alternative mends that.
+    pub fn is_mistake(&self) -> bool {
+        matches!(
+            self,
+            Self::Path(_)
+                | Self::Arguments(_)
+                | Self::UnknownName { .. }
+                | Self::Key { .. }
+                | Self::TooLong { .. }
+                | Self::TwoJoins
+        )
+    }
+}

@@ -1,0 +1,6 @@
+//! What wasmtime makes of the contract. Private: the rest of the host knows only its own types.
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "plugin",
+});

@@ -1,0 +1,302 @@
+//! Watches processes: prepares each binary once, attaches, tells the event thread whose records are whose, and undoes all of it when
+//! processes end. Leaves out who is to be watched (`discovery`) and what happens to events (`events`).
+
+mod prepare;
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use memmap2::Mmap;
+use thiserror::Error;
+use uprobed_ebpf::{
+    program::Program,
+    wire::{self, CONTEXT_TYPES},
+};
+
+pub use prepare::{Numbers, Part, Prepared};
+
+use crate::{
+    binary::{self, Binary, Cost},
+    discovery::{FileId, Process},
+    events::{Decoder, Events},
+    plan::PlannedProbe,
+    plugin::Plugin,
+    probes::{Attached, Kernel, Point},
+    resource::{Machine, Resource, Runtime},
+    spans::Clock,
+};
+
+/// How long probes stay on a binary that nobody runs: a service that is restarted finds them in place.
+const IDLE: Duration = Duration::from_secs(30);
+/// The largest executable that is looked at.
+const EXECUTABLE_BYTES: u64 = 4 << 30;
+
+/// Why a process is not watched.
+#[derive(Debug, Error)]
+pub enum Unattachable {
+    #[error("process {0} does not exist or has ended")]
+    Ended(u32),
+    #[error("read {}: {source}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("read {}: {source}", path.display())]
+    Binary { path: PathBuf, source: binary::Error },
+    #[error("nothing to trace in {}: {reasons}", path.display())]
+    Nothing { path: PathBuf, reasons: String },
+    #[error("{0:#}")]
+    Kernel(#[from] anyhow::Error),
+}
+
+/// A process that is watched now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watching {
+    pub pid: u32,
+    pub executable: PathBuf,
+    pub probes: usize,
+    /// Sites whose instruction the kernel emulates, and those that it single-steps.
+    pub emulated: usize,
+    pub stepped: usize,
+}
+
+pub struct Session {
+    kernel: Kernel,
+    events: Events,
+    plugins: Vec<Arc<Mutex<Plugin>>>,
+    machine: Machine,
+    clock: Clock,
+    numbers: Numbers,
+    slots: u32,
+    binaries: HashMap<FileId, Probed>,
+    processes: HashMap<u32, Watched>,
+}
+
+struct Watched {
+    process: Process,
+    slot: u32,
+}
+
+/// A binary with its probes.
+struct Probed {
+    attached: Attached,
+    context_types: [u64; CONTEXT_TYPES],
+    runtime: Option<Runtime>,
+    probes: usize,
+    emulated: usize,
+    stepped: usize,
+    /// Since when no process of ours runs it.
+    idle: Option<Instant>,
+}
+
+impl Session {
+    pub fn new(kernel: Kernel, events: Events, plugins: Vec<Plugin>) -> Self {
+        Self {
+            kernel,
+            events,
+            plugins: plugins.into_iter().map(|plugin| Arc::new(Mutex::new(plugin))).collect(),
+            machine: Machine::read(),
+            clock: Clock::measured(),
+            numbers: Numbers::default(),
+            slots: 0,
+            binaries: HashMap::new(),
+            processes: HashMap::new(),
+        }
+    }
+
+    pub fn is_watched(&self, pid: u32) -> bool {
+        self.processes.contains_key(&pid)
+    }
+
+    pub fn watched(&self) -> usize {
+        self.processes.len()
+    }
+
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Watches a process; nothing new for one that is watched already.
+    pub fn watch(&mut self, process: &Process) -> Result<Watching, Unattachable> {
+        self.watch_as(process, &process.image())
+    }
+
+    /// Watches a process that is about to run the file `image`.
+    pub fn watch_as(&mut self, process: &Process, image: &Path) -> Result<Watching, Unattachable> {
+        if let Some(watched) = self.processes.get(&process.pid) {
+            if watched.process.start == process.start && watched.process.file == process.file {
+                return Ok(self.watching(process));
+            }
+            self.forget(process.pid);
+        }
+        if !self.binaries.contains_key(&process.file) {
+            let probed = self.probe(process, image)?;
+            self.binaries.insert(process.file, probed);
+        }
+        let probed = self.binaries.get_mut(&process.file).expect("it was inserted above if it was not there");
+        probed.idle = None;
+        self.slots += 1;
+        let slot = self.slots;
+        let known = wire::Process { slot, network: process.network, context_types: probed.context_types };
+        let resource = Resource::of_process(process.pid, probed.runtime.as_ref(), &self.machine, &self.clock);
+        let resource = resource.map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => Unattachable::Ended(process.pid),
+            _ => Unattachable::Unreadable { path: format!("/proc/{}", process.pid).into(), source },
+        })?;
+        self.events.add_process(slot, Arc::new(resource));
+        self.kernel.watch(process.pid, &known)?;
+        self.processes.insert(process.pid, Watched { process: process.clone(), slot });
+        Ok(self.watching(process))
+    }
+
+    /// A process ended, or runs something else now.
+    pub fn forget(&mut self, pid: u32) {
+        let Some(watched) = self.processes.remove(&pid) else { return };
+        self.kernel.forget(pid, watched.slot);
+        self.events.process_ended(watched.slot);
+        let file = watched.process.file;
+        if !self.processes.values().any(|other| other.process.file == file)
+            && let Some(probed) = self.binaries.get_mut(&file)
+        {
+            probed.idle = Some(Instant::now());
+        }
+    }
+
+    /// Forgets processes that ended unnoticed, and takes probes from binaries that nobody has run for a while. Gives those that ended.
+    pub fn tidy(&mut self) -> Vec<u32> {
+        let ended: Vec<u32> =
+            self.processes.values().filter(|watched| !watched.process.is_alive()).map(|watched| watched.process.pid).collect();
+        for pid in &ended {
+            self.forget(*pid);
+        }
+        let idle: Vec<FileId> = self
+            .binaries
+            .iter()
+            .filter(|(_, probed)| probed.idle.is_some_and(|since| since.elapsed() >= IDLE))
+            .map(|(file, _)| *file)
+            .collect();
+        for file in idle {
+            if let Some(probed) = self.binaries.remove(&file)
+                && let Err(error) = self.kernel.detach(probed.attached)
+            {
+                tracing::warn!(%error, "probes of a binary that nobody runs stay");
+            }
+        }
+        ended
+    }
+
+    /// Detaches everything, then lets the event thread take in what is left and end.
+    pub fn finish(mut self) -> Result<(crate::probes::Counters, crate::events::Counts)> {
+        for (_, probed) in self.binaries.drain() {
+            self.kernel.detach(probed.attached)?;
+        }
+        let counts = self.events.finish()?;
+        Ok((self.kernel.counters()?, counts))
+    }
+
+    fn watching(&self, process: &Process) -> Watching {
+        let probed = self.binaries.get(&process.file);
+        Watching {
+            pid: process.pid,
+            executable: process.executable.clone(),
+            probes: probed.map_or(0, |probed| probed.probes),
+            emulated: probed.map_or(0, |probed| probed.emulated),
+            stepped: probed.map_or(0, |probed| probed.stepped),
+        }
+    }
+
+    /// Prepares a binary and attaches to it.
+    fn probe(&mut self, process: &Process, image: &Path) -> Result<Probed, Unattachable> {
+        let path = &process.executable;
+        let map = Arc::new(map(image).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => Unattachable::Ended(process.pid),
+            _ => Unattachable::Unreadable { path: path.clone(), source },
+        })?);
+        let binary = Binary::parse(&map).map_err(|source| Unattachable::Binary { path: path.clone(), source })?;
+        let prepared = Prepared::new(&self.plugins, &binary, &mut self.numbers);
+        if prepared.parts.is_empty() {
+            return Err(Unattachable::Nothing { path: path.clone(), reasons: prepared.reasons() });
+        }
+        if let Some(Err(skip)) = &prepared.spawn {
+            tracing::warn!(executable = %path.display(), %skip, "spans of goroutines made by others may be roots");
+        }
+        for part in &prepared.parts {
+            let programs: Vec<&Program> = part.plan.probes.iter().map(|probe| &*probe.program).collect();
+            let decoder =
+                Decoder::new(part.plugin.clone(), &part.manifest, &part.target, map.clone(), &programs);
+            self.events.add_decoder(part.number, Arc::new(decoder));
+        }
+        Ok(self.attach(&prepared, image, binary.go().map(|go| go.version.clone()))?)
+    }
+
+    fn attach(&mut self, prepared: &Prepared, image: &Path, go: Option<String>) -> Result<Probed> {
+        let (mut points, mut programs) = (Vec::new(), Vec::new());
+        let probes: Vec<&PlannedProbe> = prepared.probes().collect();
+        for probe in &probes {
+            let number = self.kernel.add(&probe.program)?;
+            programs.push(number);
+            points.extend(probe.sites.iter().map(|site| Point {
+                file_offset: site.file_offset,
+                address: site.address,
+                program: number,
+            }));
+        }
+        let attached = self.kernel.attach(image, &points, programs)?;
+        let sites = || probes.iter().flat_map(|probe| &probe.sites);
+        Ok(Probed {
+            attached,
+            context_types: context_types(prepared),
+            runtime: go.map(|version| Runtime { language: "go".into(), name: "go".into(), version }),
+            probes: probes.len(),
+            emulated: sites().filter(|site| site.cost == Cost::Emulated).count(),
+            stepped: sites().filter(|site| site.cost != Cost::Emulated).count(),
+            idle: None,
+        })
+    }
+}
+
+/// Types through which contexts are followed, of all plugins together.
+fn context_types(prepared: &Prepared) -> [u64; CONTEXT_TYPES] {
+    let mut all: Vec<u64> = prepared.parts.iter().flat_map(|part| part.plan.context_types.iter().copied()).collect();
+    all.sort_unstable();
+    all.dedup();
+    if all.len() > CONTEXT_TYPES {
+        tracing::warn!(types = all.len(), "contexts are followed through {CONTEXT_TYPES} types only");
+    }
+    let mut types = [0; CONTEXT_TYPES];
+    for (slot, ty) in types.iter_mut().zip(all) {
+        *slot = ty;
+    }
+    types
+}
+
+/// Maps an executable. A file that is cut off while it is mapped would end this process with SIGBUS; the kernel lets nobody write to one
+/// that is running (ETXTBSY), and an operator who plans for a file at rest is the one who holds it.
+pub fn map(path: &Path) -> io::Result<Mmap> {
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    if metadata.len() == 0 || metadata.len() > EXECUTABLE_BYTES {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} bytes are not an executable", metadata.len())));
+    }
+    // SAFETY: as above; nothing is kept of the bytes that a change could invalidate.
+    unsafe { Mmap::map(&file) }
+}
+
+/// What a process that was held before exec is going to be.
+pub fn about_to_run(pid: u32, executable: &Path) -> Result<Process> {
+    let mut process = Process::read(pid).with_context(|| format!("look at process {pid}"))?;
+    process.file = FileId::of(executable).with_context(|| format!("look at {}", executable.display()))?;
+    process.executable = executable.to_owned();
+    Ok(process)
+}

@@ -1,0 +1,115 @@
+//! Asks every plugin what it wants in one binary, and plans it. Touches no process and no kernel.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use anyhow::Result;
+use uprobed_ebpf::program::flags;
+
+use crate::{
+    binary::{self, Binary},
+    manifest::Manifest,
+    plan::{self, Plan, PlannedProbe, Skip},
+    plugin::{Architecture, Plugin, Target},
+};
+
+/// What there is to attach in one binary.
+pub struct Prepared {
+    pub parts: Vec<Part>,
+    /// What keeps track of which goroutine made which; wanted as soon as any span may be another's child.
+    pub spawn: Option<Result<PlannedProbe, Skip>>,
+    /// Plugins without a part, and why.
+    pub declined: Vec<(String, String)>,
+}
+
+/// One plugin's part.
+pub struct Part {
+    pub plugin: Arc<Mutex<Plugin>>,
+    /// The plugin's file, for messages.
+    pub name: String,
+    /// The number that its records carry.
+    pub number: u32,
+    pub manifest: Arc<Manifest>,
+    pub target: Target,
+    pub plan: Plan,
+}
+
+/// Hands out what must be unique on this host.
+#[derive(Debug, Default)]
+pub struct Numbers {
+    decoder: u32,
+    span: u32,
+}
+
+impl Prepared {
+    pub fn new(plugins: &[Arc<Mutex<Plugin>>], binary: &Binary, numbers: &mut Numbers) -> Self {
+        let (mut parts, mut declined) = (Vec::new(), Vec::new());
+        for plugin in plugins {
+            let name = plugin_name(plugin);
+            match part(plugin, name.clone(), binary, numbers) {
+                Ok(part) if part.plan.probes.is_empty() => {
+                    let reasons: Vec<String> = part.plan.skipped.iter().map(ToString::to_string).collect();
+                    declined.push((name, if reasons.is_empty() { "nothing to probe".into() } else { reasons.join("; ") }));
+                }
+                Ok(part) => parts.push(part),
+                Err(error) => declined.push((name, format!("{error:#}"))),
+            }
+        }
+        let inherits = |part: &Part| part.plan.probes.iter().any(|probe| probe.program.flags & flags::INHERITS != 0);
+        let spawn = parts.iter().any(inherits).then(|| plan::spawn(binary));
+        Self { parts, spawn, declined }
+    }
+
+    /// Every probe that can be attached.
+    pub fn probes(&self) -> impl Iterator<Item = &PlannedProbe> {
+        let planned = self.parts.iter().flat_map(|part| &part.plan.probes);
+        planned.chain(self.spawn.as_ref().and_then(|spawn| spawn.as_ref().ok()))
+    }
+
+    /// Why there is nothing to attach, one reason a plugin.
+    pub fn reasons(&self) -> String {
+        if self.declined.is_empty() {
+            return "no plugins".into();
+        }
+        let reasons: Vec<_> = self.declined.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
+        reasons.join("; ")
+    }
+}
+
+fn part(plugin: &Arc<Mutex<Plugin>>, name: String, binary: &Binary, numbers: &mut Numbers) -> Result<Part> {
+    let mut target = target(binary);
+    let manifest = {
+        let mut plugin = plugin.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        Arc::new(plugin.manifest(&target)?)
+    };
+    numbers.decoder += 1;
+    let plan = plan::plan(&manifest, binary, numbers.decoder, numbers.span + 1);
+    numbers.span = plan.probes.iter().map(|probe| probe.program.span).fold(numbers.span, u32::max);
+    target.modules.retain(|(path, _)| manifest.modules.contains(path));
+    Ok(Part { plugin: plugin.clone(), name, number: numbers.decoder, manifest, target, plan })
+}
+
+fn target(binary: &Binary) -> Target {
+    let go = binary.go();
+    let mut modules = Vec::new();
+    if let Some(go) = go {
+        modules.push(("std".to_owned(), go.version.clone()));
+        modules.extend(go.modules.iter().map(|module| (module.path.clone(), module.version.clone())));
+    }
+    Target {
+        architecture: match binary.architecture() {
+            binary::Architecture::Amd64 => Architecture::Amd64,
+            binary::Architecture::Arm64 => Architecture::Arm64,
+        },
+        go_version: go.map(|go| go.version.clone()),
+        modules,
+        settings: Vec::new(),
+    }
+}
+
+fn plugin_name(plugin: &Arc<Mutex<Plugin>>) -> String {
+    let plugin = plugin.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    plugin.path.file_name().unwrap_or(Path::new("plugin").as_os_str()).to_string_lossy().into_owned()
+}

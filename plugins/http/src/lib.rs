@@ -1,0 +1,94 @@
+//! Traces Go's `net/http`, server and client, HTTP/1.x in the clear and over TLS, Go 1.21 and later.
+//!
+//! Follows OpenTelemetry's stable HTTP conventions, with these deviations, all because a probe cannot know better:
+//! - `http.route` is the pattern that `http.ServeMux` found, from its first slash on: Go 1.22 and later, and only where no
+//!   middleware handed the mux a copy of the request.
+//! - A server's `server.port` is said only if the `Host` (or what a proxy forwarded) has it.
+//! - A client's `server.address` is the URL's host, also where the program sets another `Host`, as OpenTelemetry's own Go
+//!   instrumentation has it.
+//! - A client's span ends when the response's headers were read. A resend is a span of its own, without a count.
+//! - What the server answers by itself, without a handler (400 for a malformed request), is no span.
+//!
+//! `error.type` is the status code, `panic`, or the dynamic type of the error that the round trip returned (`*net.OpError`).
+//!
+//! Settings: `known-methods`, a comma-separated list, replaces the methods that are not `_OTHER`.
+
+mod client;
+mod forwarded;
+mod keys;
+mod message;
+mod server;
+mod url;
+
+#[cfg(test)]
+mod tests;
+
+use uprobed_sdk::{Group, Limits, Manifest, Plugin, Probe, Row, Target, go_minor, names, setting};
+
+/// The connection that carries one HTTP/1.x request at a time: where client and server meet.
+const CHANNEL: &str = "http/1";
+
+/// Indices of the groups.
+mod group {
+    pub const SERVER: u32 = 0;
+    pub const CLIENT: u32 = 1;
+}
+
+struct Http;
+
+uprobed_sdk::export!(Http with_types_in uprobed_sdk::bindings);
+
+impl Plugin for Http {
+    type Facts = Facts;
+
+    const PROBES: &'static [Row<Facts>] = &[
+        Row { probe: server::request, decode: server::decode_request },
+        Row { probe: server::response, decode: server::decode_response },
+        Row { probe: server::connection_end, decode: server::decode_connection_end },
+        Row { probe: client::request, decode: client::decode_request },
+        Row { probe: client::connection, decode: client::decode_connection },
+        Row { probe: client::response, decode: client::decode_response },
+    ];
+
+    fn facts(target: &Target) -> Facts {
+        let known = setting(target, "known-methods");
+        Facts { known_methods: known.map(|list| list.split(',').map(|method| method.trim().into()).collect()) }
+    }
+
+    fn manifest(target: &Target, probes: Vec<Probe>) -> Result<Manifest, String> {
+        // 1.21 is where every context of the standard library has its parent as its first field.
+        match go_minor(target) {
+            Some(21..) => {}
+            Some(minor) => return Err(format!("go 1.{minor} is too old, 1.21 is needed")),
+            None => return Err("not a Go program".into()),
+        }
+        Ok(Manifest {
+            name: "uprobed/http".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            schema_url: Some(names::SCHEMA_URL.into()),
+            library: "net/http".into(),
+            library_versions: "1.21 and later".into(),
+            modules: Vec::new(),
+            context_types: CONTEXT_TYPES.iter().map(|name| (*name).into()).collect(),
+            groups: vec![Group::optional("server"), Group::optional("client")],
+            probes,
+            keys: keys::KEYS.iter().map(|key| (*key).into()).collect(),
+            limits: Limits { event_bytes: 3072, open_seconds: 3600 },
+            capabilities: Vec::new(),
+        })
+    }
+}
+
+/// The standard library's contexts since Go 1.21; `stopCtx` stands between a context and a foreign parent with `AfterFunc`.
+const CONTEXT_TYPES: [&str; 5] = [
+    "*context.cancelCtx",
+    "*context.valueCtx",
+    "*context.timerCtx",
+    "context.withoutCancelCtx",
+    "context.stopCtx",
+];
+
+/// What the decoders know of the target.
+struct Facts {
+    known_methods: Option<Vec<String>>,
+}

@@ -1,0 +1,52 @@
+//! What requests and responses of servers and clients have in common: methods, versions, status codes.
+
+use std::io::Write;
+
+use uprobed_sdk::{Fragment, Status};
+
+use crate::{Facts, keys};
+
+/// RFC 9110, RFC 5789 (PATCH) and the draft for QUERY, as the conventions list them.
+const METHODS: [&[u8]; 10] =
+    [b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE", b"QUERY"];
+
+/// The method as it stands in the name of a span.
+pub fn method_name<'a>(facts: &Facts, method: &'a [u8]) -> &'a [u8] {
+    let method = if method.is_empty() { b"GET" } else { method };
+    let known = match &facts.known_methods {
+        None => METHODS.contains(&method),
+        Some(methods) => methods.iter().any(|known| known.as_bytes() == method),
+    };
+    if known { method } else { b"HTTP" }
+}
+
+/// Writes the method's attributes and the span's name without a route. An empty method means GET, as in `http.Request`.
+pub fn method(facts: &Facts, method: &[u8], fragment: &mut Fragment<'_>) {
+    let name = method_name(facts, method);
+    fragment.name(&[name]);
+    if name == b"HTTP" {
+        fragment.text(keys::REQUEST_METHOD, "_OTHER");
+        fragment.text(keys::REQUEST_METHOD_ORIGINAL, method);
+    } else {
+        fragment.text(keys::REQUEST_METHOD, name);
+    }
+}
+
+/// Writes the version of `HTTP/1.1`; that of `HTTP/2.0` is `2`.
+pub fn protocol(protocol: &[u8], fragment: &mut Fragment<'_>) {
+    let Some(version) = protocol.strip_prefix(b"HTTP/") else { return };
+    let version = match version {
+        [b'0' | b'1', ..] => version,
+        _ => version.strip_suffix(b".0").unwrap_or(version),
+    };
+    fragment.text(keys::NETWORK_PROTOCOL_VERSION, version);
+}
+
+/// Writes a status code, and that the span failed if it lies in `failed` or is none at all.
+pub fn status(code: i64, failed: std::ops::RangeFrom<i64>, fragment: &mut Fragment<'_>) {
+    fragment.integer(keys::RESPONSE_STATUS_CODE, code);
+    if code < 100 || failed.contains(&code) {
+        fragment.status(Status::Error);
+        fragment.text_with(keys::ERROR_TYPE, |out| write!(out, "{code}").expect("a vector takes every write"));
+    }
+}

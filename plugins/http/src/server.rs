@@ -1,0 +1,173 @@
+//! A server's requests: from the call of the handler to the last of the response, a hijacked connection's end, or a panic.
+//!
+//! HTTP/2 has other types behind the `http.ResponseWriter`; its requests are passed over.
+
+use uprobed_sdk::net::host_and_port;
+use uprobed_sdk::{Correlation, Fragment, Join, Kind, Probe, Status, w3c};
+
+use crate::forwarded::Forwarded;
+use crate::{CHANNEL, Facts, group, keys, message, url};
+
+const SPAN: &str = "server";
+
+uprobed_sdk::captures! {
+    /// A request, when the handler is called.
+    struct Request {
+        method: ["req.Method"; 32],
+        target: ["req.RequestURI"; 1024],
+        host: ["req.Host"; 256],
+        protocol: ["req.Proto"; 16],
+        tls: ["req.TLS"],
+        remote: ["req.RemoteAddr"; 64],
+        traceparent: ["req.Header[\"Traceparent\"]"; 64],
+        tracestate: ["req.Header[\"Tracestate\"]"; 512],
+        user_agent: ["req.Header[\"User-Agent\"]"; 256],
+        forwarded: ["req.Header[\"Forwarded\"]"; 256],
+        forwarded_for: ["req.Header[\"X-Forwarded-For\"]"; 128],
+        forwarded_host: ["req.Header[\"X-Forwarded-Host\"]"; 256],
+        forwarded_proto: ["req.Header[\"X-Forwarded-Proto\"]"; 16],
+    }
+}
+
+uprobed_sdk::captures! {
+    /// A response, when the handler has returned. The mux has left its pattern in the request by now (Go 1.22, and in a
+    /// field for everybody from 1.23 on).
+    struct Response {
+        status: ["w.status"],
+        method: ["w.req.Method"; 32],
+        pattern: ["w.req.Pattern", "w.req.pat.str"; 256],
+    }
+}
+
+uprobed_sdk::captures! {
+    /// What is left when a connection ends while its request is still open.
+    struct ConnectionEnd {
+        status: ["kept.response.status"],
+        header_sent: ["kept.response.cw.wroteHeader"],
+        method: ["kept.response.req.Method"; 32],
+        pattern: ["kept.response.req.Pattern", "kept.response.req.pat.str"; 256],
+        panic: ["g._panic"],
+    }
+}
+
+/// The handler is called.
+pub fn request() -> Probe {
+    let arguments = "sh net/http.serverHandler, rw interface, req *net/http.Request";
+    Probe::entry("server request", &["net/http.serverHandler.ServeHTTP"], arguments)
+        .group(group::SERVER)
+        .starts(SPAN, Correlation::words(&["response"]))
+        .bind("response", &["rw.(*net/http.response)"])
+        .bind("tcp", &["response.conn.rwc.(*net.TCPConn)", "response.conn.rwc.(*crypto/tls.Conn).conn.(*net.TCPConn)"])
+        .bind("local", &["tcp.conn.fd.laddr.(*net.TCPAddr)"])
+        .bind("remote", &["tcp.conn.fd.raddr.(*net.TCPAddr)"])
+        .only_if(&["response"])
+        .captures(Request::captures())
+        .traceparent("traceparent")
+        .own_context("req.ctx")
+        .current()
+        .keep(&["response"])
+        .adopt(Join::tcp(CHANNEL, "local", "remote"))
+}
+
+/// The handler has returned; what it wrote is flushed next. Not reached by a panic or a hijack.
+pub fn response() -> Probe {
+    Probe::entry("server response", &["net/http.(*response).finishRequest"], "w *net/http.response")
+        .group(group::SERVER)
+        .ends(SPAN, Correlation::words(&["w"]))
+        .captures(Response::captures())
+}
+
+/// The deferred function of a connection's goroutine runs: where a request is still open, its handler panicked, or it took the
+/// connection over and returned.
+pub fn connection_end() -> Probe {
+    Probe::entry("server connection end", &["net/http.(*conn).serve.func1"], "")
+        .group(group::SERVER)
+        .ends(SPAN, Correlation::Goroutine)
+        .captures(ConnectionEnd::captures())
+}
+
+pub fn decode_request(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
+    let request = Request::read(bytes);
+    fragment.kind(Kind::Server);
+    message::method(facts, request.method().bytes(), fragment);
+    message::protocol(request.protocol().bytes(), fragment);
+    let (path, query) = url::path_and_query(request.target().bytes());
+    if !path.is_empty() {
+        fragment.text(keys::URL_PATH, path);
+    }
+    if !query.is_empty() {
+        fragment.text_with(keys::URL_QUERY, |out| url::write_query(out, query));
+    }
+    decode_ends(&request, fragment);
+    if let Some(agent) = request.user_agent().some() {
+        fragment.text(keys::USER_AGENT_ORIGINAL, agent);
+    }
+    // A tracestate belongs to its traceparent and is ignored without one.
+    let state = request.tracestate().bytes();
+    if w3c::is_tracestate(state) && w3c::traceparent(request.traceparent().bytes()).is_some() {
+        fragment.trace_state(state);
+    }
+}
+
+/// Who speaks with whom: what proxies said about it, else what is seen here.
+fn decode_ends(request: &Request<'_>, fragment: &mut Fragment<'_>) {
+    let forwarded = Forwarded::read(
+        request.forwarded().bytes(),
+        request.forwarded_for().bytes(),
+        request.forwarded_host().bytes(),
+        request.forwarded_proto().bytes(),
+    );
+    let scheme: &[u8] = if request.tls().is_set() { b"https" } else { b"http" };
+    fragment.text(keys::URL_SCHEME, forwarded.scheme.unwrap_or(scheme));
+
+    let (host, port) = host_and_port(forwarded.host.unwrap_or(request.host().bytes()));
+    if !host.is_empty() {
+        fragment.text(keys::SERVER_ADDRESS, host);
+        if let Some(port) = port {
+            fragment.integer(keys::SERVER_PORT, port.into());
+        }
+    }
+
+    let (peer, peer_port) = host_and_port(request.remote().bytes());
+    let client = forwarded.client.unwrap_or(peer);
+    if !client.is_empty() {
+        fragment.text(keys::CLIENT_ADDRESS, client);
+    }
+    // The peer of a Unix socket has neither.
+    if let Some(port) = peer_port {
+        fragment.text(keys::NETWORK_PEER_ADDRESS, peer);
+        fragment.integer(keys::NETWORK_PEER_PORT, port.into());
+    }
+}
+
+pub fn decode_response(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
+    let response = Response::read(bytes);
+    name_by_route(facts, response.method().bytes(), response.pattern().bytes(), fragment);
+    if let Some(status) = response.status().integer() {
+        // 0: the handler wrote nothing, which finishRequest is about to make a 200.
+        message::status(if status == 0 { 200 } else { status }, 500.., fragment);
+    }
+}
+
+pub fn decode_connection_end(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
+    let end = ConnectionEnd::read(bytes);
+    name_by_route(facts, end.method().bytes(), end.pattern().bytes(), fragment);
+    let panicked = end.panic().is_set();
+    let status = end.status().integer().filter(|status| *status != 0);
+    // The status of a handler that panicked stays in a buffer unless the header was already written out.
+    if let Some(status) = status.filter(|_| !panicked || end.header_sent().is_set()) {
+        message::status(status, if panicked { i64::MAX.. } else { 500.. }, fragment);
+    }
+    if panicked {
+        fragment.status(Status::Error);
+        fragment.text(keys::ERROR_TYPE, "panic");
+    }
+}
+
+/// `GET example.com/items/{id}` is the route `/items/{id}`.
+fn name_by_route(facts: &Facts, method: &[u8], pattern: &[u8], fragment: &mut Fragment<'_>) {
+    let Some(slash) = pattern.iter().position(|byte| *byte == b'/') else { return };
+    let route = &pattern[slash..];
+    fragment.name(&[message::method_name(facts, method), b" ", route]);
+    fragment.text(keys::ROUTE, route);
+}

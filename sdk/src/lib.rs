@@ -1,0 +1,41 @@
+//! For plugins of uprobed that are written in Rust: a plugin is a table of probes, each with the function that says what
+//! its hits mean. The contract itself, with the meaning of every item, is `wit/uprobed.wit`.
+//!
+//! ```ignore
+//! uprobed_sdk::export!(Http with_types_in uprobed_sdk::bindings);
+//! ```
+//!
+//! A plugin built on this holds no state. Its functions can be tested natively, because nothing here needs WebAssembly but the
+//! `log` import, which does nothing elsewhere.
+
+mod answer;
+mod capture;
+mod manifest;
+mod plugin;
+
+pub mod names;
+pub mod net;
+pub mod testing;
+pub mod w3c;
+
+pub use answer::{Answer, Attributes, Fragment, Key};
+pub use bindings::export;
+pub use bindings::uprobed::plugin::decode_types::{Event, Fragments, Kind, Status, ValueKind};
+pub use bindings::uprobed::plugin::facts::{Architecture, Module, Setting, Target};
+pub use bindings::uprobed::plugin::log::Level;
+pub use bindings::uprobed::plugin::manifest_types::{
+    Binding, Capture, Correlation, Endpoint, Group, Join, Limits, Manifest, Probe, Role, Site,
+};
+pub use capture::{Field, State, capture, read};
+pub use plugin::{Plugin, Row, decode, go_minor, log, manifest as whole_manifest, setting};
+
+/// What `wit-bindgen` makes of the contract.
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "plugin",
+        pub_export_macro: true,
+        default_bindings_module: "uprobed_sdk::bindings",
+        additional_derives: [PartialEq],
+    });
+}
