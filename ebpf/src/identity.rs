@@ -303,7 +303,7 @@ fn incoming(state: &mut State) -> bool {
     // SAFETY: `out` has more than 60 bytes behind each place below 4096. The second half of a capture's head is the number of its bytes.
     let found = unsafe {
         let capture = state.out.as_ptr().add(at);
-        let length = capture.add(2).cast::<u16>().read_unaligned();
+        let length = capture.add(2).cast::<u16>().read();
         traceparent::parse(&*capture.add(4).cast(), length.into())
     };
     match found {
