@@ -11,8 +11,8 @@ use crate::{
 pub const STEPS: u32 = 256;
 /// Bytes of one record, head included, beyond which no capture begins.
 pub const RECORD_BYTES: usize = 4096;
-/// What a step may read at once from a map: a group of eight keys and values.
-pub const GROUP_BYTES: usize = 344;
+/// Places in the scratch space are multiples of eight below 512.
+const SCRATCH_MASK: u64 = 0x1f8;
 /// Groups of eight that a walk through one map looks at.
 pub const MAP_GROUPS: u32 = 16;
 /// The longest key that can be looked for, in bytes.
@@ -66,7 +66,7 @@ pub struct State {
     pub traceparent: u32,
     pub traceparent_capture: u32,
     /// Room for what is read and looked at, but not recorded.
-    pub scratch: [u8; 512],
+    pub scratch: [u8; SCRATCH_MASK as usize + 24],
     /// Head and captures. The last 1024 bytes are slack, so that a bounded copy at a bounded place stays inside.
     pub out: [u8; RECORD_BYTES + CAPTURE_BYTES as usize + 64],
 }
@@ -474,7 +474,7 @@ fn map_key<T: Target>(target: &mut T, state: &mut State, op: &Op, program: &Prog
     if state.map.loaded != group {
         let size = T::bound(state.map.group_size.into(), 511) as u32;
         let address = state.map.groups.wrapping_add(u64::from(group) * u64::from(state.map.group_size));
-        // SAFETY: `scratch` is 512 bytes.
+        // SAFETY: `scratch` is longer than 511 bytes.
         if !unsafe { target.read(address, state.scratch.as_mut_ptr(), size) } {
             state.map.failure = state::UNREADABLE.into();
             state.map.count = 0;
@@ -486,8 +486,8 @@ fn map_key<T: Target>(target: &mut T, state: &mut State, op: &Op, program: &Prog
     let mut found = 8u32;
     let mut slot = 0u32;
     while slot < 8 {
-        let key = T::bound((8 + slot * state.map.key_stride + 8).into(), 503) as usize;
-        // SAFETY: both places are below 512 - 8; the first is a multiple of 8.
+        let key = T::bound((8 + slot * state.map.key_stride + 8).into(), SCRATCH_MASK) as usize;
+        // SAFETY: both places are at most SCRATCH_MASK; the first is a multiple of 8.
         let (length, control) = unsafe {
             (
                 state.scratch.as_ptr().add(key).cast::<u64>().read(),
@@ -518,8 +518,8 @@ fn map_key<T: Target>(target: &mut T, state: &mut State, op: &Op, program: &Prog
 /// Whether the key in `slot` of the loaded group is the one that this operation and those after it spell.
 #[inline(always)]
 fn key_matches<T: Target>(target: &mut T, state: &mut State, op: &Op, program: &Program, slot: u32) -> bool {
-    let at = T::bound((8 + slot * state.map.key_stride).into(), 503) as usize;
-    // SAFETY: below 512 - 8, and a multiple of 8 as `scratch` is aligned to 8.
+    let at = T::bound((8 + slot * state.map.key_stride).into(), SCRATCH_MASK) as usize;
+    // SAFETY: at most SCRATCH_MASK, and a multiple of 8 as `scratch` is aligned to 8.
     let pointer = unsafe { state.scratch.as_ptr().add(at).cast::<u64>().read() };
     let mut bytes = [0u64; KEY_BYTES / 8];
     let length = if op.b as usize > KEY_BYTES { KEY_BYTES as u32 } else { op.b.into() };
@@ -540,8 +540,8 @@ fn key_matches<T: Target>(target: &mut T, state: &mut State, op: &Op, program: &
 
 #[inline(always)]
 fn map_value<T: Target>(target: &mut T, state: &mut State, op: &Op, slot: u32) {
-    let at = T::bound((state.map.value + slot * state.map.value_stride).into(), 495) as usize;
-    // SAFETY: below 512 - 16, and a multiple of 8.
+    let at = T::bound((state.map.value + slot * state.map.value_stride).into(), SCRATCH_MASK) as usize;
+    // SAFETY: at most SCRATCH_MASK, and a multiple of 8.
     let (mut pointer, mut length) = unsafe {
         let value = state.scratch.as_ptr().add(at).cast::<u64>();
         (value.read(), value.add(1).read())

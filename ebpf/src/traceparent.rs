@@ -60,6 +60,8 @@ static DIGITS: [u8; 256] = {
 
 #[cfg(test)]
 mod tests {
+    use std::string::String;
+
     use super::*;
 
     fn read(text: &str) -> Option<String> {

@@ -1,0 +1,307 @@
+//! The interpreter over a fake target: memory is a map from addresses to bytes, everything else is not mapped.
+
+use std::collections::BTreeMap;
+
+use uprobed_ebpf::{
+    interpret::{Next, RECORD_BYTES, STEPS, State, Target, step},
+    program::{ABORT, Code, MapLayout, NO_SLOT, OPS, Op, Program},
+    wire::{Record, state},
+};
+
+#[derive(Default)]
+struct Fake {
+    memory: BTreeMap<u64, u8>,
+}
+
+impl Fake {
+    fn put(&mut self, address: u64, bytes: &[u8]) {
+        self.memory.extend(bytes.iter().enumerate().map(|(index, byte)| (address + index as u64, *byte)));
+    }
+
+    fn words(&mut self, address: u64, words: &[u64]) {
+        for (index, word) in words.iter().enumerate() {
+            self.put(address + 8 * index as u64, &word.to_le_bytes());
+        }
+    }
+
+    /// A string at `address`, its header at `header`.
+    fn string(&mut self, header: u64, address: u64, text: &str) {
+        self.words(header, &[address, text.len() as u64]);
+        self.put(address, text.as_bytes());
+    }
+}
+
+impl Target for Fake {
+    unsafe fn read(&mut self, address: u64, into: *mut u8, length: u32) -> bool {
+        for index in 0..u64::from(length) {
+            let Some(byte) = self.memory.get(&address.wrapping_add(index)) else { return false };
+            // SAFETY: the caller's buffer is `length` bytes.
+            unsafe { *into.add(index as usize) = *byte };
+        }
+        true
+    }
+
+    fn bound(value: u64, mask: u64) -> u64 {
+        value & mask
+    }
+}
+
+fn op(code: Code, a: u8, b: u8, target: u8, offset: i32, value: u64) -> Op {
+    Op { code, a, b, target, offset, value }
+}
+
+fn program(ops: &[Op]) -> Program {
+    // SAFETY: a program is plain data.
+    let mut program: Program = unsafe { std::mem::zeroed() };
+    program.traceparent = NO_SLOT;
+    program.ops = [op(Code::END, 0, 0, 0, 0, 0); OPS];
+    program.ops[..ops.len()].copy_from_slice(ops);
+    program.ops_len = ops.len() as u8;
+    program
+}
+
+fn run(fake: &mut Fake, ops: &[Op]) -> Box<State> {
+    // SAFETY: a state is plain data.
+    let mut state: Box<State> = unsafe { Box::new(std::mem::zeroed()) };
+    state.reset();
+    state.traceparent_capture = 0xff;
+    state.registers[3] = 0x10_000;
+    let program = program(ops);
+    for _ in 0..STEPS {
+        if step(fake, &mut state, &program) == Next::Done {
+            break;
+        }
+    }
+    state
+}
+
+/// Each capture as `index:state:bytes`.
+fn captures(state: &State) -> Vec<String> {
+    let mut rest = &state.out[size_of::<Record>()..state.length as usize];
+    let mut captures = Vec::new();
+    while let [index, status, low, high, after @ ..] = rest {
+        let length = usize::from(u16::from_le_bytes([*low, *high]));
+        let (bytes, padding) = after[..length.next_multiple_of(4)].split_at(length);
+        assert!(padding.iter().all(|byte| *byte == 0), "padding holds what another record left");
+        captures.push(format!("{index}:{status}:{}", String::from_utf8_lossy(bytes)));
+        rest = &after[length.next_multiple_of(4)..];
+    }
+    captures
+}
+
+#[test]
+fn copies_a_string_behind_a_pointer() {
+    let mut fake = Fake::default();
+    fake.words(0x10_008, &[0x20_000]);
+    fake.string(0x20_010, 0x30_000, "hello");
+    let state = run(
+        &mut fake,
+        &[
+            op(Code::REGISTER, 1, 3, 0, 0, 0),
+            op(Code::LOAD, 2, 1, ABORT, 8, 8),
+            op(Code::BEGIN, 7, 0, 0, 0, 0),
+            op(Code::STRING, 7, 2, ABORT, 16, 128),
+        ],
+    );
+    assert_eq!(captures(&state), ["7:0:hello"]);
+}
+
+#[test]
+fn says_when_a_string_was_cut_and_when_it_could_not_be_read() {
+    let mut fake = Fake::default();
+    fake.string(0x10_000, 0x30_000, "hello");
+    fake.words(0x10_010, &[0x99_000, 5]);
+    fake.words(0x10_020, &[0x99_000, u64::MAX]);
+    fake.words(0x10_030, &[0, 0]);
+    let strings = |offset| op(Code::STRING, 1, 1, ABORT, offset, 4);
+    let state =
+        run(&mut fake, &[op(Code::REGISTER, 1, 3, 0, 0, 0), strings(0), strings(16), strings(32), strings(48)]);
+    assert_eq!(captures(&state), ["1:4:hell", "1:3:", "1:3:", "1:0:"]);
+    assert_eq!(state.unreadable, 2);
+}
+
+#[test]
+fn goes_to_the_next_alternative_after_another_type_or_nil() {
+    let mut fake = Fake::default();
+    // Two interfaces: an itab with type 0x5000, and nil.
+    fake.words(0x10_000, &[0x20_000, 0x30_000, 0, 0]);
+    fake.words(0x20_008, &[0x5000]);
+    let attempt = |offset: i32, ty: u64| {
+        run(
+            &mut Fake { memory: fake.memory.clone() },
+            &[
+                op(Code::REGISTER, 1, 3, 0, 0, 0),
+                op(Code::BEGIN, 9, 0, 0, 0, 0),
+                op(Code::LOAD, 2, 1, 6, offset, 8),
+                op(Code::ITAB_IS, 0, 2, 6, 8, ty),
+                op(Code::WORD, 9, 2, 0, 0, 0),
+                op(Code::JUMP, 0, 0, 7, 0, 0),
+                op(Code::SKIP, 9, 0, 0, 0, 0),
+            ],
+        )
+    };
+    assert_eq!(captures(&attempt(0, 0x5000)), ["9:0:\0\0\u{2}\0\0\0\0\0"]);
+    assert_eq!(captures(&attempt(0, 0x6000)), [format!("9:{}:", state::OTHER_TYPE)]);
+    assert_eq!(captures(&attempt(16, 0x5000)), [format!("9:{}:", state::ABSENT)]);
+}
+
+#[test]
+fn aborts_without_a_record() {
+    let state = run(&mut Fake::default(), &[op(Code::NOT_NIL, 0, 4, ABORT, 0, 0), op(Code::WORD, 1, 1, 0, 0, 0)]);
+    assert_eq!(state.aborted, 1);
+    assert!(captures(&state).is_empty());
+}
+
+#[test]
+fn extends_signs_and_widths() {
+    let mut fake = Fake::default();
+    fake.put(0x10_000, &[0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4]);
+    let load = |value| {
+        let state = run(
+            &mut Fake { memory: fake.memory.clone() },
+            &[op(Code::REGISTER, 1, 3, 0, 0, 0), op(Code::LOAD, 2, 1, ABORT, 0, value)],
+        );
+        state.words[2]
+    };
+    assert_eq!(load(1), 0xff);
+    assert_eq!(load(0x102) as i64, -1);
+    assert_eq!(load(4), 0xffff_ffff);
+    assert_eq!(load(8), 0x0403_0201_ffff_ffff);
+}
+
+/// A swiss group or a bucket with these keys and values (slices of one string each).
+fn group(fake: &mut Fake, at: u64, is_swiss: bool, entries: &[(&str, &str)]) {
+    let mut control = [if is_swiss { 0x80u8 } else { 0 }; 8];
+    for (slot, (key, value)) in entries.iter().enumerate() {
+        control[slot] = 0x7f;
+        let slot = slot as u64;
+        let (key_at, value_at) =
+            if is_swiss { (at + 8 + 40 * slot, at + 24 + 40 * slot) } else { (at + 8 + 16 * slot, at + 136 + 24 * slot) };
+        let texts = 0x100_0000 + 0x100 * (at - 0x20_000) + 0x100 * slot;
+        fake.string(key_at, texts, key);
+        fake.words(value_at, &[texts + 0x40, 1, 1]);
+        fake.string(texts + 0x40, texts + 0x80, value);
+    }
+    fake.put(at, &control);
+    for byte in at..at + 344 {
+        fake.memory.entry(byte).or_insert(0);
+    }
+}
+
+fn key_ops(key: &str, capture: u8) -> Vec<Op> {
+    let mut words = key.as_bytes().chunks(8).map(|chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u64::from_le_bytes(word)
+    });
+    let mut ops = vec![op(Code::MAP_KEY, capture, key.len() as u8, 0, 0x1_0000 | 100, words.next().unwrap())];
+    ops.extend(words.map(|word| op(Code::MAP_KEY_MORE, 0, 0, 0, 0, word)));
+    ops
+}
+
+fn walk(fake: &mut Fake, layout: MapLayout) -> Vec<String> {
+    let mut ops = vec![op(Code::REGISTER, 1, 3, 0, 0, 0), op(Code::MAP, 0, 1, 0, 0, layout.pack(24))];
+    for (capture, key) in ["Traceparent", "User-Agent", "Host", "Userless-A"].into_iter().enumerate() {
+        ops.extend(key_ops(key, capture as u8));
+    }
+    captures(&run(fake, &ops))
+}
+
+#[test]
+fn finds_keys_in_a_small_swiss_map() {
+    let mut fake = Fake::default();
+    fake.words(0x10_010, &[0x20_000, 0]);
+    group(&mut fake, 0x20_000, true, &[("User-Agent", "curl"), ("Traceparenx", "no"), ("Traceparent", "00-1")]);
+    let layout = MapLayout::Swiss { dir_ptr: 16, dir_len: 24, groups: 16, length_mask: 24 };
+    assert_eq!(walk(&mut fake, layout), ["0:0:00-1", "1:0:curl", "2:1:", "3:1:"]);
+}
+
+#[test]
+fn finds_keys_in_a_swiss_map_of_several_groups() {
+    let mut fake = Fake::default();
+    fake.words(0x10_010, &[0x11_000, 1]);
+    fake.words(0x11_000, &[0x12_000]);
+    fake.words(0x12_010, &[0x20_000, 1]);
+    group(&mut fake, 0x20_000, true, &[("Accept", "x"), ("Host", "here")]);
+    let mut second = Fake::default();
+    group(&mut second, 0x20_000 + 328, true, &[("Traceparent", "00-2")]);
+    fake.memory.extend(second.memory);
+    let layout = MapLayout::Swiss { dir_ptr: 16, dir_len: 24, groups: 16, length_mask: 24 };
+    assert_eq!(walk(&mut fake, layout), ["0:0:00-2", "1:1:", "2:0:here", "3:1:"]);
+}
+
+#[test]
+fn finds_keys_in_buckets() {
+    let mut fake = Fake::default();
+    fake.words(0x10_008, &[1 << 8, 0x20_000]);
+    group(&mut fake, 0x20_000, false, &[("Accept", "x"), ("User-Agent", "go")]);
+    let mut second = Fake::default();
+    group(&mut second, 0x20_000 + 336, false, &[("Traceparent", "00-3")]);
+    fake.memory.extend(second.memory);
+    assert_eq!(walk(&mut fake, MapLayout::Buckets { b: 9, buckets: 16 }), ["0:0:00-3", "1:0:go", "2:1:", "3:1:"]);
+}
+
+#[test]
+fn takes_a_nil_map_for_an_empty_one() {
+    let layout = MapLayout::Swiss { dir_ptr: 16, dir_len: 24, groups: 16, length_mask: 24 };
+    let ops = [vec![op(Code::MAP, 0, 5, 0, 0, layout.pack(24))], key_ops("Host", 1)].concat();
+    let state = run(&mut Fake::default(), &ops);
+    assert_eq!(captures(&state), ["1:1:"]);
+    assert_eq!(state.unreadable, 0);
+}
+
+#[test]
+fn normalizes_addresses_of_both_families() {
+    let mut fake = Fake::default();
+    fake.words(0x10_000, &[0x20_000, 4, 4, 0x30_000, 16, 16]);
+    fake.put(0x20_000, &[127, 0, 0, 1]);
+    fake.put(0x30_000, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1]);
+    let state = run(
+        &mut fake,
+        &[
+            op(Code::REGISTER, 1, 3, 0, 0, 0),
+            op(Code::JOIN_ADDRESS, 0, 1, 0, 0, 0),
+            op(Code::JOIN_ADDRESS, 1, 1, 0, 24, 0),
+            op(Code::CONSTANT, 2, 0, 0, 0, 80),
+            op(Code::JOIN_NUMBER, 0, 2, 0, 0, 0),
+            op(Code::JOIN_NUMBER, 1, 2, 0, 0, 0),
+        ],
+    );
+    assert!(state.join.is_complete());
+    assert_eq!(state.join.addresses[0], state.join.addresses[1]);
+}
+
+#[test]
+fn never_writes_past_the_record() {
+    let mut fake = Fake::default();
+    fake.string(0x10_000, 0x30_000, &"x".repeat(1024));
+    let mut ops = vec![op(Code::REGISTER, 1, 3, 0, 0, 0)];
+    ops.extend((0..10).map(|capture| op(Code::STRING, capture, 1, ABORT, 0, 1024)));
+    let state = run(&mut fake, &ops);
+    let captures = captures(&state);
+    assert!(state.length as usize <= RECORD_BYTES);
+    assert_eq!(captures.len(), 10);
+    assert_eq!(captures.iter().filter(|capture| capture.len() > 1000).count(), 3, "{captures:?}");
+    assert!(captures[9].ends_with(":4:"), "{}", captures[9]);
+}
+
+#[test]
+fn runs_any_bytes_as_a_program() {
+    let mut fake = Fake::default();
+    fake.words(0x10_000, &[0x10_000; 128]);
+    let mut random = 1u64;
+    let mut next = || {
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (random >> 33) as u32
+    };
+    for _ in 0..20_000 {
+        let ops: Vec<Op> = (0..OPS)
+            .map(|_| {
+                let bytes = next().to_le_bytes();
+                op(Code(bytes[0] % 24), bytes[1], bytes[2], bytes[3], next() as i32, next().into())
+            })
+            .collect();
+        let state = run(&mut fake, &ops);
+        assert!(state.length as usize <= RECORD_BYTES);
+    }
+}
