@@ -9,7 +9,8 @@ use uprobed_ebpf::{
     program::{Correlation, KEPT, NO_SLOT, Program, Role, flags},
     traceparent,
     wire::{
-        Address, CONTEXT_TYPES, Goroutine, Named, Open, ParentSource, Process, SpanContext, SpanKey, counter, kind,
+        Address, CONTEXT_TYPES, Goroutine, Named, Open, ParentSource, Process, Record, SpanContext, SpanKey, counter,
+        kind,
     },
 };
 
@@ -24,6 +25,13 @@ use crate::{
 const CONTEXT_DEPTH: u32 = 16;
 /// Spans on one goroutine whose end was not seen, found at one start.
 const ABANDONED_AT_ONCE: u32 = 3;
+
+/// Copies a value between two places that are not the same. An assignment may become a call of memmove, byte by byte in the kernel.
+#[inline(always)]
+pub fn copy<T: Copy>(from: &T, to: &mut T) {
+    // SAFETY: both are valid, and a mutable reference overlaps with nothing.
+    unsafe { core::ptr::copy_nonoverlapping(from, to, 1) }
+}
 
 /// The goroutine's entry, made ready for this goroutine if its g stood for another before.
 #[inline(always)]
@@ -60,7 +68,7 @@ pub fn open(named: &Named) -> Option<&'static mut Open> {
 fn find_key(process: &Process, program: &Program, state: &mut State) -> bool {
     if program.correlation == Correlation::Goroutine as u8 {
         let Some(entry) = goroutine(process, state) else { return false };
-        state.key = entry.top.key;
+        copy(&entry.top.key, &mut state.key);
         return entry.top.context.span != 0 && entry.top.key.span == program.span;
     }
     state.key.slot = process.slot;
@@ -88,7 +96,7 @@ pub fn may_end(process: &Process, program: &Program, state: &mut State) -> bool 
     }
     match keyed(&state.key) {
         Some(entry) => {
-            state.kept = entry.kept;
+            copy(&entry.kept, &mut state.kept);
             true
         }
         None => {
@@ -130,16 +138,18 @@ pub fn start(process: &Process, program: &Program, state: &mut State) -> bool {
         if program.own_context == NO_SLOT { 0 } else { state.word::<User>(program.own_context) };
     state.open.previous.context.span = 0;
     if is_current && let Some(entry) = entry.as_deref() {
-        state.open.previous = entry.top;
+        copy(&entry.top, &mut state.open.previous);
     }
     if SPANS.insert(&state.key, &state.open, 0).is_err() {
         count(counter::SPANS_FULL);
         return false;
     }
-    state.named = Named { context: state.open.context, key: state.key, depth: state.place.depth };
+    copy(&state.open.context, &mut state.named.context);
+    copy(&state.key, &mut state.named.key);
+    state.named.depth = state.place.depth;
     if is_current {
         match entry {
-            Some(entry) => entry.top = state.named,
+            Some(entry) => copy(&state.named, &mut entry.top),
             None => remember(process, state),
         }
     }
@@ -167,7 +177,7 @@ pub fn go_on(process: &Process, program: &Program, state: &mut State) -> bool {
         }
         return false;
     };
-    state.head().span = entry.context;
+    copy(&entry.context, &mut state.head().span);
     if program.flags & flags::PUBLISH != 0 {
         join::publish(process, program, state);
     }
@@ -185,7 +195,7 @@ fn end(process: &Process, entry: &Open, key: &SpanKey) {
         && goroutine.top.context.span == entry.context.span
     {
         if open(&entry.previous).is_some() {
-            goroutine.top = entry.previous;
+            copy(&entry.previous, &mut goroutine.top);
         } else {
             goroutine.top.context.span = 0;
         }
@@ -230,9 +240,9 @@ fn drop_dead(entry: &mut Goroutine, state: &mut State) {
         match open(&entry.top) {
             Some(left) => {
                 abandon(state, &left.context);
-                state.named = left.previous;
+                copy(&left.previous, &mut state.named);
                 let _ = SPANS.remove(&entry.top.key);
-                entry.top = state.named;
+                copy(&state.named, &mut entry.top);
             }
             None => entry.top.context.span = 0,
         }
@@ -247,7 +257,9 @@ fn drop_dead(entry: &mut Goroutine, state: &mut State) {
 #[inline(always)]
 fn abandon(state: &mut State, context: &SpanContext) {
     count(counter::ABANDONED);
-    state.abandoned = *state.head();
+    let head: *const Record = state.head();
+    // SAFETY: the head is in `out`, beside `abandoned`.
+    copy(unsafe { &*head }, &mut state.abandoned);
     state.abandoned.length = size_of_val(&state.abandoned) as u32;
     state.abandoned.kind = kind::ABANDONED;
     state.abandoned.span = *context;
@@ -286,11 +298,11 @@ fn find_parent(process: &Process, program: &Program, state: &mut State, entry: O
     }
     let Some(entry) = entry else { return ParentSource::None };
     if open(&entry.top).is_some() {
-        state.named.context = entry.top.context;
+        copy(&entry.top.context, &mut state.named.context);
         return ParentSource::Goroutine;
     }
     if open(&entry.inherited).is_some() {
-        state.named.context = entry.inherited.context;
+        copy(&entry.inherited.context, &mut state.named.context);
         return ParentSource::Spawned;
     }
     ParentSource::None
@@ -347,7 +359,7 @@ extern "C" fn one_context(_: u32, walk: *mut c_void) -> c_long {
     }
     // SAFETY: what is read is compared before use.
     if let Some(named) = unsafe { CONTEXTS.get(&Address { slot: process.slot, zero: 0, address: data }) } {
-        state.named = *named;
+        copy(named, &mut state.named);
         return 1;
     }
     // internal/abi.ITab: the type is its second word.
@@ -373,7 +385,7 @@ fn is_context(process: &Process, ty: u64) -> bool {
 #[inline(always)]
 fn remember(process: &Process, state: &mut State) {
     state.goroutine.goid = state.place.goid;
-    state.goroutine.top = state.named;
+    copy(&state.named, &mut state.goroutine.top);
     state.goroutine.inherited.context.span = 0;
     let address = Address { slot: process.slot, zero: 0, address: state.place.g };
     if GOROUTINES.insert(&address, &state.goroutine, 0).is_err() {
@@ -390,7 +402,7 @@ pub fn spawned(process: &Process, program: &Program, state: &mut State) {
     let Some(entry) = (unsafe { GOROUTINES.get(&Address { slot: process.slot, zero: 0, address: parent }) }) else {
         return;
     };
-    state.goroutine.inherited = if entry.top.context.span != 0 { entry.top } else { entry.inherited };
+    copy(if entry.top.context.span != 0 { &entry.top } else { &entry.inherited }, &mut state.goroutine.inherited);
     if state.goroutine.inherited.context.span == 0
         || load(parent.wrapping_add(program.goid.into())) != Some(entry.goid)
     {

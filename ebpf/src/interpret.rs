@@ -2,6 +2,8 @@
 //! who calls it bounds the number of steps ([`STEPS`]). Everything that it remembers is in [`State`], so that the kernel's
 //! verifier sees one step only.
 
+use core::mem::MaybeUninit;
+
 use crate::{
     program::{ABORT, CAPTURE_BYTES, Code, KEPT, OPS, Op, Program, WORDS},
     wire::{Goroutine, Named, Open, Published, Record, SpanKey, state},
@@ -13,6 +15,8 @@ pub const STEPS: u32 = 256;
 pub const RECORD_BYTES: usize = 4096;
 /// Places in the scratch space are multiples of eight below 512.
 const SCRATCH_MASK: u64 = 0x1f8;
+/// Where a key is put for comparison.
+const KEY_AT: usize = SCRATCH_MASK as usize + 16;
 /// Groups of eight that a walk through one map looks at.
 pub const MAP_GROUPS: u32 = 16;
 /// The longest key that can be looked for, in bytes.
@@ -66,7 +70,7 @@ pub struct State {
     pub traceparent: u32,
     pub traceparent_capture: u32,
     /// Room for what is read and looked at, but not recorded.
-    pub scratch: [u8; SCRATCH_MASK as usize + 24],
+    pub scratch: [u8; KEY_AT + KEY_BYTES],
     /// Head and captures. The last 1024 bytes are slack, so that a bounded copy at a bounded place stays inside.
     pub out: [u8; RECORD_BYTES + CAPTURE_BYTES as usize + 64],
 }
@@ -174,12 +178,10 @@ impl State {
         self.pc = op.target.into();
     }
 
-    /// Reads up to 8 bytes into the scratch space and gives them as a number.
+    /// Reads one word.
     #[inline(always)]
     fn load<T: Target>(&mut self, target: &mut T, address: u64) -> Option<u64> {
-        let mut word = 0u64;
-        // SAFETY: `word` is 8 bytes.
-        unsafe { target.read(address, (&raw mut word).cast(), 8) }.then_some(word)
+        words::<T, 1>(target, address).map(|[word]| word)
     }
 
     /// Appends a capture. `length` bytes are copied from `address`; none if it is 0.
@@ -244,6 +246,14 @@ impl State {
         }
         self.length = at as u32 + 12;
     }
+}
+
+/// Reads whole words. Into memory that is not cleared before: clearing would be a call in the kernel.
+#[inline(always)]
+fn words<T: Target, const N: usize>(target: &mut T, address: u64) -> Option<[u64; N]> {
+    let mut words = MaybeUninit::<[u64; N]>::uninit();
+    // SAFETY: there is room for N words, and they are all written if the reading succeeded.
+    unsafe { target.read(address, words.as_mut_ptr().cast(), N as u32 * 8).then(|| words.assume_init()) }
 }
 
 /// Runs one operation, or one group's worth of a walk through a map.
@@ -371,12 +381,10 @@ fn string<T: Target>(target: &mut T, state: &mut State, op: &Op) {
     if base < NIL {
         return state.fail(op, state::ABSENT);
     }
-    let mut header = [0u64; 2];
-    // SAFETY: `header` is 16 bytes.
-    if !unsafe { target.read(base.wrapping_add(op.offset as i64 as u64), header.as_mut_ptr().cast(), 16) } {
-        return state.fail(op, state::UNREADABLE);
+    match words(target, base.wrapping_add(op.offset as i64 as u64)) {
+        Some([pointer, length]) => state.string(target, op, pointer, length, op.value),
+        None => state.fail(op, state::UNREADABLE),
     }
-    state.string(target, op, header[0], header[1], op.value);
 }
 
 #[inline(always)]
@@ -521,13 +529,21 @@ fn key_matches<T: Target>(target: &mut T, state: &mut State, op: &Op, program: &
     let at = T::bound((8 + slot * state.map.key_stride).into(), SCRATCH_MASK) as usize;
     // SAFETY: at most SCRATCH_MASK, and a multiple of 8 as `scratch` is aligned to 8.
     let pointer = unsafe { state.scratch.as_ptr().add(at).cast::<u64>().read() };
-    let mut bytes = [0u64; KEY_BYTES / 8];
     let length = if op.b as usize > KEY_BYTES { KEY_BYTES as u32 } else { op.b.into() };
-    // SAFETY: `bytes` is KEY_BYTES long; the mask of 31 is tightened by the comparison above.
     let length = T::bound(length.into(), 31);
-    if length > KEY_BYTES as u64 || !unsafe { target.read(pointer, bytes.as_mut_ptr().cast(), length as u32) } {
+    if length > KEY_BYTES as u64 {
         return false;
     }
+    // The scratch space's last words are beyond any group; what is longer than the key there is zero.
+    // SAFETY: the place is inside `scratch`, aligned, and KEY_BYTES long.
+    let bytes = unsafe {
+        let at = state.scratch.as_mut_ptr().add(KEY_AT).cast::<u64>();
+        (at.write(0), at.add(1).write(0), at.add(2).write(0));
+        if !target.read(pointer, at.cast(), length as u32) {
+            return false;
+        }
+        [at.read(), at.add(1).read(), at.add(2).read()]
+    };
     // One comparison for both: the verifier of Linux 6.1 does not see that the second would follow from the first.
     let next = state.pc as usize;
     if next >= OPS - 1 {
@@ -548,16 +564,14 @@ fn map_value<T: Target>(target: &mut T, state: &mut State, op: &Op, slot: u32) {
     };
     if op.offset & 0x1_0000 != 0 {
         // A slice of strings: the first.
-        let mut header = [0u64; 2];
         if length == 0 {
             return state.capture(target, op, state::ABSENT, 0, 0);
         }
-        // SAFETY: `header` is 16 bytes.
-        if !unsafe { target.read(pointer, header.as_mut_ptr().cast(), 16) } {
+        let Some(header) = words(target, pointer) else {
             state.unreadable += 1;
             return state.capture(target, op, state::UNREADABLE, 0, 0);
-        }
-        (pointer, length) = (header[0], header[1]);
+        };
+        [pointer, length] = header;
     }
     state.string(target, op, pointer, length, op.offset as u64 & 0xffff);
 }
@@ -569,11 +583,7 @@ fn join_address<T: Target>(target: &mut T, state: &mut State, op: &Op) {
     if base < NIL {
         return;
     }
-    let mut header = [0u64; 2];
-    // SAFETY: `header` is 16 bytes.
-    if !unsafe { target.read(base.wrapping_add(op.offset as i64 as u64), header.as_mut_ptr().cast(), 16) } {
-        return;
-    }
+    let Some(header) = words::<T, 2>(target, base.wrapping_add(op.offset as i64 as u64)) else { return };
     let mut address = [0u64; 2];
     // SAFETY: `address` is 16 bytes.
     let read = unsafe {

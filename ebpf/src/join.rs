@@ -3,11 +3,11 @@
 use uprobed_ebpf::{
     interpret::State,
     program::Program,
-    wire::{JoinKey, Named, Process, counter},
+    wire::{JoinKey, Process, counter},
 };
 
 use crate::{
-    identity::open,
+    identity::{copy, open},
     maps::{PUBLISHED, SPANS, count},
 };
 
@@ -21,21 +21,22 @@ pub fn publish(process: &Process, program: &Program, state: &mut State) {
     // SAFETY: only the span's own probes write here.
     let entry = unsafe { &mut *entry };
     set_key(process, program, state, false);
-    state.published.context = entry.context;
-    state.published.key = state.key;
+    copy(&entry.context, &mut state.published.context);
+    copy(&state.key, &mut state.published.key);
     state.published.ambiguous = 0;
     // SAFETY: what is read is compared before use.
     if let Some(other) = unsafe { PUBLISHED.get(&state.open.published) }
         && other.context.span != entry.context.span
     {
-        state.named = Named { context: other.context, key: other.key, depth: 0 };
+        copy(&other.context, &mut state.named.context);
+        copy(&other.key, &mut state.named.key);
         if open(&state.named).is_some() {
             state.published.ambiguous = 1;
             count(counter::AMBIGUOUS);
         }
     }
     if PUBLISHED.insert(&state.open.published, &state.published, 0).is_ok() {
-        entry.published = state.open.published;
+        copy(&state.open.published, &mut entry.published);
         entry.is_published = 1;
     } else {
         count(counter::TABLES_FULL);
@@ -48,7 +49,8 @@ pub fn adopt(process: &Process, program: &Program, state: &mut State) -> bool {
     set_key(process, program, state, true);
     // SAFETY: what is read is compared before use.
     let Some(found) = (unsafe { PUBLISHED.get(&state.open.published) }) else { return false };
-    state.named = Named { context: found.context, key: found.key, depth: 0 };
+    copy(&found.context, &mut state.named.context);
+    copy(&found.key, &mut state.named.key);
     found.ambiguous == 0 && open(&state.named).is_some()
 }
 

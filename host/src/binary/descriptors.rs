@@ -155,6 +155,14 @@ impl<'d> Descriptors<'_, 'd> {
         }
     }
 
+    /// The package to which a struct's fields or an interface's methods belong that are not exported.
+    pub fn parts_package(&self, descriptor: &Descriptor) -> Result<&'d str, Error> {
+        match self.image.pointer(descriptor.address + COMMON)? {
+            0 => Ok(""),
+            address => self.name_at(address).map(|(name, _)| name),
+        }
+    }
+
     /// As the runtime prints it, with the package's last part only.
     pub fn short_name(&self, descriptor: &Descriptor) -> Result<&'d str, Error> {
         let offset = u64::try_from(descriptor.name).map_err(|_| Error::Corrupt("a type's name".into()))?;

@@ -159,7 +159,8 @@ impl<'d> Dwarf<'d> {
             (Some(18), _) => Kind::Chan,
             (Some(19), _) | (_, dw::DW_TAG_subroutine_type) => Kind::Func,
             (Some(20), _) => {
-                let target = place.reference(entry, dw::DW_AT_type).map(|target| self.definition(target)).transpose()?;
+                let target =
+                    place.reference(entry, dw::DW_AT_type).map(|target| self.definition(target)).transpose()?;
                 let target = target.and_then(|(_, name)| name);
                 Kind::Interface { empty: target.as_deref() == Some("runtime.eface") }
             }

@@ -147,8 +147,7 @@ pub(super) fn fips_text(image: &Image) -> Option<(u64, u64)> {
 
 pub(super) fn is_fips(image: &Image, function: &Function) -> bool {
     let text = fips_text(image);
-    function.name.starts_with(FIPS_PACKAGE)
-        || text.is_some_and(|(start, end)| (start..end).contains(&function.address))
+    function.name.starts_with(FIPS_PACKAGE) || text.is_some_and(|(start, end)| (start..end).contains(&function.address))
 }
 
 /// Bytes that a function can have at most; longer ones are not disassembled.

@@ -281,7 +281,9 @@ impl<'d> Binary<'d> {
 
     fn part(&self, ty: &Type, part: Part) -> Result<Type, Error> {
         let has = match part {
-            Part::Element => matches!(ty.kind, Kind::Pointer | Kind::Slice | Kind::Array { .. } | Kind::Map | Kind::Chan),
+            Part::Element => {
+                matches!(ty.kind, Kind::Pointer | Kind::Slice | Kind::Array { .. } | Kind::Map | Kind::Chan)
+            }
             Part::Key | Part::Group => ty.kind == Kind::Map,
         };
         if !has {

@@ -150,7 +150,15 @@ fn read(image: &Image, address: u64, pclntab: Pclntab, minor: u32) -> Option<Mod
     let in_text = image.segment(text).is_some_and(|segment| segment.executable);
     let in_types = types < types_end && image.bytes(types, types_end - types).is_ok();
     let same_table = word(16) == Some(pclntab.table) && word(1) == Some(pclntab.names);
-    (in_text && in_types && same_table).then_some(Moduledata { pclntab, text, types, types_end, roots, minor, map_size: 0 })
+    (in_text && in_types && same_table).then_some(Moduledata {
+        pclntab,
+        text,
+        types,
+        types_end,
+        roots,
+        minor,
+        map_size: 0,
+    })
 }
 
 /// The slices of type links and itab links, which stand after a slice of text sections. That one moved by a word when epclntab came,

@@ -40,12 +40,9 @@ impl Writer<'_, '_, '_> {
             self.text.push_str(short);
             return Ok(());
         }
-        // Type arguments are in brackets, and have their full paths already.
-        let own = short.find('[').unwrap_or(short.len());
-        let start = short[..own].rfind('.').map_or(0, |dot| dot + 1);
-        self.text.push_str(package);
-        self.text.push('.');
-        self.text.push_str(&short[start..]);
+        // A package's name has no dot, except of the one for what generic code is compiled for. What follows has full paths already.
+        let own = short.strip_prefix("go.shape.").or_else(|| Some(short.split_once('.')?.1)).unwrap_or(short);
+        self.push(format_args!("{package}.{own}"));
         Ok(())
     }
 
@@ -116,10 +113,12 @@ impl Writer<'_, '_, '_> {
     fn structure(&mut self, descriptor: &Descriptor, depth: u32) -> Result<(), Error> {
         self.text.push_str("struct {");
         let fields = self.descriptors.fields(descriptor)?;
+        let package = self.descriptors.parts_package(descriptor)?;
         for (index, field) in fields.iter().enumerate() {
             self.text.push_str(if index > 0 { "; " } else { " " });
             if !field.embedded {
-                self.push(format_args!("{} ", field.name));
+                self.qualified(package, &field.name);
+                self.text.push(' ');
             }
             if let super::TypeRef::Descriptor(address) = field.ty {
                 self.write(address, depth)?;
@@ -132,9 +131,10 @@ impl Writer<'_, '_, '_> {
     fn interface(&mut self, descriptor: &Descriptor, depth: u32) -> Result<(), Error> {
         self.text.push_str("interface {");
         let methods = self.descriptors.interface_methods(descriptor)?;
+        let package = self.descriptors.parts_package(descriptor)?;
         for (index, &(name, ty)) in methods.iter().enumerate() {
             self.text.push_str(if index > 0 { "; " } else { " " });
-            self.text.push_str(name);
+            self.qualified(package, name);
             if let Some(ty) = ty {
                 let function = self.descriptors.get(ty)?;
                 self.signature(&function, depth)?;
@@ -142,6 +142,14 @@ impl Writer<'_, '_, '_> {
         }
         self.text.push_str(if methods.is_empty() { "}" } else { " }" });
         Ok(())
+    }
+
+    /// A name that is not exported belongs to its package.
+    fn qualified(&mut self, package: &str, name: &str) {
+        if !package.is_empty() && !name.starts_with(char::is_uppercase) {
+            self.push(format_args!("{package}."));
+        }
+        self.text.push_str(name);
     }
 
     fn push(&mut self, arguments: std::fmt::Arguments) {

@@ -6,7 +6,8 @@
 //! first instruction is not only dear, it runs twice.
 
 use iced_x86::{
-    Code, Decoder, DecoderOptions, FlowControl, Formatter, Instruction, IntelFormatter, MemorySize, Mnemonic, OpKind, Register,
+    Code, Decoder, DecoderOptions, FlowControl, Formatter, Instruction, IntelFormatter, MemorySize, Mnemonic, OpKind,
+    Register,
 };
 
 use super::{Architecture, Binary, Function, functions};
@@ -83,7 +84,9 @@ pub fn return_sites(binary: &Binary, function: &Function) -> Result<Vec<Site>, R
     let mut sites = Vec::new();
     for instruction in &body.instructions {
         match instruction.flow_control() {
-            FlowControl::Return if instruction.mnemonic() == Mnemonic::Ret => sites.push(body.site(instruction, false)?),
+            FlowControl::Return if instruction.mnemonic() == Mnemonic::Ret => {
+                sites.push(body.site(instruction, false)?)
+            }
             FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch => {
                 let target = instruction.near_branch_target();
                 if !body.contains(target) {
@@ -250,14 +253,13 @@ fn prologue(instruction: &Instruction) -> Prologue {
 
 /// By what the kernel's `branch_setup_xol_ops` and `push_setup_xol_ops` take, on 6.1 as on later ones.
 fn cost(instruction: &Instruction) -> Cost {
-    let relative = matches!(
-        instruction.op0_kind(),
-        OpKind::NearBranch64 | OpKind::NearBranch32 | OpKind::NearBranch16
-    );
+    let relative = matches!(instruction.op0_kind(), OpKind::NearBranch64 | OpKind::NearBranch32 | OpKind::NearBranch16);
     let emulated = match instruction.flow_control() {
         FlowControl::ConditionalBranch => relative && instruction.is_jcc_short_or_near(),
         FlowControl::UnconditionalBranch | FlowControl::Call => relative,
-        _ => matches!(instruction.code(), Code::Push_r64) || (instruction.code() == Code::Nopd && instruction.len() == 1),
+        _ => {
+            matches!(instruction.code(), Code::Push_r64) || (instruction.code() == Code::Nopd && instruction.len() == 1)
+        }
     };
     if emulated { Cost::Emulated } else { Cost::Stepped }
 }

@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use uprobed::{
     binary::Binary,
     discovery::Process,
-    plan,
+    plan::{self, Plan, Skipped},
     session::{Numbers, Prepared, Unattachable, map},
 };
 
@@ -38,6 +38,9 @@ pub struct Arguments {
     plugins: Option<PathBuf>,
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
+    /// Show the capture programs as well
+    #[arg(long, short)]
+    verbose: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -60,25 +63,20 @@ impl Arguments {
         let plugins: Vec<_> = plugins.into_iter().map(|plugin| Arc::new(Mutex::new(plugin))).collect();
         let map = map(&path).map_err(|source| Unattachable::Unreadable { path: shown.clone(), source })?;
         let binary = Binary::parse(&map).map_err(|source| Unattachable::Binary { path: shown.clone(), source })?;
-        let prepared = Prepared::new(&plugins, &binary, &mut Numbers::default());
+        let mut prepared = Prepared::new(&plugins, &binary, &mut Numbers::default());
+        let runtime = runtime(&mut prepared);
         let mut out = anstream::AutoStream::auto(io::stdout().lock());
         match self.format {
             Format::Table => {
-                for part in &prepared.parts {
-                    let heading = format!("{} {} ({})", part.manifest.name, part.manifest.version, part.name);
-                    let table = plan::table(&part.plan, true);
-                    write!(out, "{heading}\n{table}").context("print the plan")?;
+                for plan in plans(&prepared, &runtime) {
+                    writeln!(out, "{}", plan::table(plan, self.verbose, true)).context("print the plan")?;
                 }
                 for (name, reason) in &prepared.declined {
                     writeln!(out, "{name}: left out: {reason}").context("print the plan")?;
                 }
             }
             Format::Json => {
-                let plans: Vec<_> = prepared
-                    .parts
-                    .iter()
-                    .map(|part| serde_json::json!({"plugin": part.manifest.name, "version": part.manifest.version, "plan": part.plan}))
-                    .collect();
+                let plans: Vec<_> = plans(&prepared, &runtime).collect();
                 let declined: Vec<_> = prepared
                     .declined
                     .iter()
@@ -89,5 +87,29 @@ impl Arguments {
             }
         }
         Ok(if prepared.parts.is_empty() { 5 } else { 0 })
+    }
+}
+
+/// Every plugin's plan, and the host's own.
+fn plans<'p>(prepared: &'p Prepared, runtime: &'p Plan) -> impl Iterator<Item = &'p Plan> {
+    let has_own = !runtime.probes.is_empty() || !runtime.skipped.is_empty();
+    prepared.parts.iter().map(|part| &part.plan).chain(has_own.then_some(runtime))
+}
+
+/// What the host itself attaches to Go's runtime, in the form of a plan.
+fn runtime(prepared: &mut Prepared) -> Plan {
+    let (mut probes, mut skipped) = (Vec::new(), Vec::new());
+    match prepared.spawn.take() {
+        Some(Ok(probe)) => probes.push(probe),
+        Some(Err(why)) => skipped.push(Skipped { what: "goroutines that are made".into(), why }),
+        None => {}
+    }
+    Plan {
+        plugin: "uprobed".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        probes,
+        skipped,
+        context_types: Vec::new(),
+        spans: Vec::new(),
     }
 }

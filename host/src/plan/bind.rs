@@ -7,7 +7,7 @@ use super::{
     path::{Path, Step},
     registers::{Abi, Assigner, Location},
     types::Ty,
-    walk::{Origin, Piece, Place, Trail, Value, Walk, Word, load_size},
+    walk::{Piece, Place, Trail, Value, Walk, Word, load_size},
 };
 use crate::{
     binary::{Binary, Kind},
@@ -24,6 +24,9 @@ pub struct Kept {
     pub is_address: bool,
 }
 
+/// An argument's type and place, or why they are unknown.
+type Argument = Result<(Ty, Location), Skip>;
+
 #[derive(Clone)]
 enum Bound {
     Value(Value),
@@ -39,18 +42,13 @@ pub struct Compiler<'p, 'd> {
     /// Alternatives that the types of this program rule out.
     pub dropped: Vec<Dropped>,
     abi: &'static Abi,
-    arguments: Vec<(String, Result<(Ty, Location), Skip>)>,
+    arguments: Vec<(String, Argument)>,
     kept: &'p [Kept],
     bound: Vec<Option<Bound>>,
 }
 
 impl<'p, 'd> Compiler<'p, 'd> {
-    pub fn new(
-        binary: &'p Binary<'d>,
-        abi: &'static Abi,
-        probe: &'p Probe,
-        kept: &'p [Kept],
-    ) -> Result<Self, Skip> {
+    pub fn new(binary: &'p Binary<'d>, abi: &'static Abi, probe: &'p Probe, kept: &'p [Kept]) -> Result<Self, Skip> {
         let mut assigner = Assigner::new(abi, binary);
         let mut failure: Option<Skip> = None;
         let arguments = arguments::parse(&probe.arguments)?.into_iter().map(|parameter| {
@@ -151,7 +149,8 @@ impl<'p, 'd> Compiler<'p, 'd> {
         let (mut viable, mut reason) = (Vec::new(), "it has no paths".to_owned());
         for path in paths {
             let before = self.emit.clone();
-            let looked = self.walk_steps(&path, path.split_key().0, Target::Abort).and_then(|value| look(self, &path, value));
+            let looked =
+                self.walk_steps(&path, path.split_key().0, Target::Abort).and_then(|value| look(self, &path, value));
             self.emit = before;
             match looked {
                 Ok(seen) => viable.push((path, seen)),
@@ -208,17 +207,14 @@ impl<'p, 'd> Compiler<'p, 'd> {
             }
         }
         self.emit.bind(end);
-        let value = first.ok_or_else(|| Skip::NoBinding { name: name.to_owned(), why: "it has no paths".to_owned() })?;
+        let value =
+            first.ok_or_else(|| Skip::NoBinding { name: name.to_owned(), why: "it has no paths".to_owned() })?;
         let place = if load_size(&value.ty).is_ok() {
             Place::Pieces(vec![Piece { word: Word::Slot(slot), offset: 0, size: 8 }])
         } else {
             Place::Memory { base: slot, offset: 0 }
         };
-        let trail = if paths.len() == 1 {
-            value.trail
-        } else {
-            Trail { origins: value.trail.origins, ..Trail::new(name, None) }
-        };
+        let trail = if paths.len() == 1 { value.trail } else { value.trail.named(name) };
         Ok(Value { place, trail, is_checked: false, ..value })
     }
 
@@ -259,7 +255,7 @@ impl<'p, 'd> Compiler<'p, 'd> {
             let ty = Expression::Pointer(Box::new(Expression::Named("runtime.g".to_owned())));
             let piece = Piece { word: Word::Register(self.abi.g), offset: 0, size: 8 };
             let ty = Ty::stated(&ty, self.binary)?;
-            return Ok((value(ty, Place::Pieces(vec![piece]), Trail::new(name, Some(Origin::Abi))), 0));
+            return Ok((value(ty, Place::Pieces(vec![piece]), Trail::new(name)), 0));
         }
         if let Some(index) = self.probe.bindings.iter().rposition(|binding| binding.name == *name) {
             return match &self.bound[index] {
@@ -288,7 +284,7 @@ impl<'p, 'd> Compiler<'p, 'd> {
             }
             Location::Nowhere => Place::Pieces(Vec::new()),
         };
-        Ok((value(ty, place, Trail::new(name, Some(Origin::Abi))), 0))
+        Ok((value(ty, place, Trail::new(name)), 0))
     }
 
     fn kept(&mut self, name: &str) -> Result<Value, Skip> {
@@ -303,7 +299,7 @@ impl<'p, 'd> Compiler<'p, 'd> {
         } else {
             Place::Pieces(vec![Piece { word: Word::Slot(slot), offset: 0, size: 8 }])
         };
-        Ok(value(kept.ty.clone(), place, Trail::new(&format!("kept.{name}"), None)))
+        Ok(value(kept.ty.clone(), place, Trail::new(&format!("kept.{name}"))))
     }
 }
 

@@ -55,7 +55,8 @@ impl Compiler<'_, '_> {
         let what = format!("capture {}", capture.name);
         let (looked, _) = self.viable(&what, parse_all(&capture.paths)?, |compiler, path, value| {
             let mut origins = value.trail.origins.clone();
-            let offsets = value.trail.to_string() + &path.split_key().1.map(|key| format!("[{key:?}]")).unwrap_or_default();
+            let offsets =
+                value.trail.to_string() + &path.split_key().1.map(|key| format!("[{key:?}]")).unwrap_or_default();
             if path.split_key().1.is_some() {
                 origins.insert(runtime::map_layout(compiler.binary)?.1);
             }
@@ -153,20 +154,22 @@ impl Compiler<'_, '_> {
                         let mut walk = self.at(target);
                         let pointer = walk.piece(&within(pieces, 0, 8), &value.trail)?;
                         let length = walk.piece(&within(pieces, 8, 8), &value.trail)?;
-                        self.emit.emit(Code::STRING_WORDS, [a, pointer], length.into(), limit.into(), target);
+                        self.emit.emit(Code::STRING_WORDS, [a, pointer], length.into(), limit.into(), Target::None);
                     }
                 }
                 Ok(limit)
             }
             Kind::Interface { empty } => {
                 let first = self.at(target).interface_word(value)?;
+                // Only an itab has to be looked into.
+                let target = if empty { Target::None } else { target };
                 self.emit.emit(Code::TYPE, [a, first], 0, u64::from(!empty), target);
                 Ok(8)
             }
             _ => {
                 load_size(&value.ty)?;
                 let slot = self.at(target).word(value, None)?;
-                self.emit.emit(Code::WORD, [a, slot], 0, 0, target);
+                self.emit.emit(Code::WORD, [a, slot], 0, 0, Target::None);
                 Ok(8)
             }
         }

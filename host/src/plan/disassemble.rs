@@ -8,7 +8,7 @@ pub fn disassemble(program: &Program) -> String {
     let ops = program.ops.get(..program.ops_len.into()).unwrap_or(&program.ops);
     for (index, op) in ops.iter().enumerate() {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{index:>3}  {}", operation(op));
+        let _ = writeln!(text, "{index:<2}  {}", operation(op));
     }
     let slots = [
         ("key", program.key_slots.as_slice()),
@@ -19,7 +19,7 @@ pub fn disassemble(program: &Program) -> String {
     for (name, slots) in slots {
         let used: Vec<String> = slots.iter().filter(|slot| **slot != NO_SLOT).map(|slot| format!("w{slot}")).collect();
         if !used.is_empty() {
-            let _ = writeln!(text, "     {name}: {}", used.join(", "));
+            let _ = writeln!(text, "    {name}: {}", used.join(", "));
         }
     }
     text

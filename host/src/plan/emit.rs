@@ -2,7 +2,7 @@
 //! Knows operations only, neither types nor paths.
 
 use super::Skip;
-use uprobed_ebpf::program::{ABORT, Code, NO_SLOT, OPS, Op, WORDS};
+use uprobed_ebpf::program::{ABORT, Code, MAP_KEYS, NO_SLOT, OPS, Op, WORDS};
 
 /// Where a failure goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +179,8 @@ impl Emitter {
     }
 
     pub fn is_loaded(&self, load: Load) -> bool {
-        let is_it = |fact: &Fact| matches!(*fact, Fact::Loaded { base, offset, size: 8, .. } if Load { base, offset } == load);
+        let is_it =
+            |fact: &Fact| matches!(*fact, Fact::Loaded { base, offset, size: 8, .. } if Load { base, offset } == load);
         self.facts.iter().any(is_it)
     }
 
@@ -218,6 +219,10 @@ impl Emitter {
         let first = self.roots.len();
         if first + self.body.len() > OPS {
             return Err(Skip::TooLong { what: "operations", most: OPS });
+        }
+        // A walk takes a step for each group of a map; more walks could end a run before the program's end.
+        if self.body.iter().filter(|(op, _)| op.code == Code::MAP_KEY).count() > MAP_KEYS {
+            return Err(Skip::TooLong { what: "keys of maps", most: MAP_KEYS });
         }
         let roots = self.roots.iter().map(|(root, slot)| {
             let (code, b) = match *root {

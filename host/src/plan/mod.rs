@@ -90,6 +90,7 @@ pub struct PathSource {
     pub path: String,
     /// `req+16 -> +56`
     pub offsets: String,
+    /// None where no offset is needed: the value is an argument.
     pub origins: Vec<Origin>,
 }
 
@@ -150,14 +151,7 @@ pub fn plan(manifest: &Manifest, binary: &Binary, plugin: u32, first_span: u32) 
             dropped: compiled.dropped,
         });
     }
-    Plan {
-        plugin: manifest.name.clone(),
-        version: manifest.version.clone(),
-        probes,
-        skipped,
-        context_types,
-        spans,
-    }
+    Plan { plugin: manifest.name.clone(), version: manifest.version.clone(), probes, skipped, context_types, spans }
 }
 
 /// A probe that can be attached as far as it goes by itself.
@@ -231,7 +225,8 @@ fn leave_out_groups(manifest: &Manifest, outcomes: &mut [Result<Ready, Skip>]) -
         for (index, group) in manifest.groups.iter().enumerate() {
             let missing = group.needs.iter().find(|needed| why.get(**needed).is_none_or(Option::is_some));
             if let (None, Some(missing)) = (&why[index], missing) {
-                let name = manifest.groups.get(*missing).map_or_else(|| missing.to_string(), |group| group.name.clone());
+                let name =
+                    manifest.groups.get(*missing).map_or_else(|| missing.to_string(), |group| group.name.clone());
                 why[index] = Some(Skip::NeedsGroup(name));
             }
         }

@@ -115,7 +115,10 @@ impl Parser<'_> {
 
     fn expect(&mut self, wanted: char) -> Result<(), String> {
         match self.peek() {
-            Some(c) if c == wanted => Ok(self.take()),
+            Some(c) if c == wanted => {
+                self.take();
+                Ok(())
+            }
             Some(c) => Err(format!("expected `{wanted}`, found `{c}`")),
             None => Err(format!("expected `{wanted}`, found the end")),
         }

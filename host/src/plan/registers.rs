@@ -17,28 +17,14 @@ pub struct Abi {
 }
 
 pub static AMD64: Abi = Abi {
-    integers: &[
-        amd64::AX,
-        amd64::BX,
-        amd64::CX,
-        amd64::DI,
-        amd64::SI,
-        amd64::R8,
-        amd64::R9,
-        amd64::R10,
-        amd64::R11,
-    ],
+    integers: &[amd64::AX, amd64::BX, amd64::CX, amd64::DI, amd64::SI, amd64::R8, amd64::R9, amd64::R10, amd64::R11],
     floats: 15,
     g: amd64::R14,
     stack_pointer: amd64::SP,
 };
 
-pub static ARM64: Abi = Abi {
-    integers: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
-    floats: 16,
-    g: 28,
-    stack_pointer: 31,
-};
+pub static ARM64: Abi =
+    Abi { integers: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], floats: 16, g: 28, stack_pointer: 31 };
 
 pub fn abi(architecture: Architecture) -> &'static Abi {
     match architecture {

@@ -1,10 +1,7 @@
 //! What the plan has to know of Go's runtime: where a goroutine's number and stack are, how maps lie in memory, where goroutines are
 //! made. Read from the binary where it says so; otherwise the constants of its Go version.
 
-use super::{
-    PlannedProbe, Skip, registers,
-    walk::Origin,
-};
+use super::{PlannedProbe, Skip, registers, walk::Origin};
 use crate::binary::{self, Binary};
 use uprobed_ebpf::program::{ABORT, Code, Correlation, KEPT, MapLayout, NO_SLOT, OPS, Op, Program, Role, amd64};
 

@@ -81,7 +81,8 @@ impl Table {
         }
         for (index, source) in capture.paths.iter().enumerate() {
             let name = if index == 0 { capture.name.as_str() } else { "or" };
-            let origins: Vec<String> = source.origins.iter().map(|origin| format!("{origin:?}").to_lowercase()).collect();
+            let origins: Vec<String> =
+                source.origins.iter().map(|origin| format!("{origin:?}").to_lowercase()).collect();
             let left = format!("    {name:<width$}  {}", source.path);
             let offsets = format!("  {}", source.offsets);
             let pad = if offsets.chars().count() + 64 > WIDTH { 0 } else { 60 };

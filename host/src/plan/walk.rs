@@ -11,14 +11,14 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use uprobed_ebpf::program::Code;
 
-/// Where an offset (or another place) came from.
+/// Where an offset came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// The binary's own type descriptors.
     Descriptor,
     Dwarf,
-    /// A constant of this Go version's runtime, or Go's calling convention.
+    /// A constant of this Go version's runtime.
     Abi,
 }
 
@@ -76,8 +76,13 @@ pub struct Trail {
 }
 
 impl Trail {
-    pub fn new(root: &str, origin: Option<Origin>) -> Self {
-        Self { text: root.to_owned(), plus: None, origins: origin.into_iter().collect() }
+    pub fn new(root: &str) -> Self {
+        Self { text: root.to_owned(), ..Self::default() }
+    }
+
+    /// The same under a name that stands for several ways.
+    pub fn named(self, name: &str) -> Self {
+        Self { text: name.to_owned(), plus: None, ..self }
     }
 
     fn add(&mut self, offset: u64) {
@@ -115,7 +120,10 @@ impl Walk<'_, '_> {
                 Step::Field(name) => self.field(value, name)?,
                 Step::Assert(name) => self.assert(value, name)?,
                 Step::Key(key) => {
-                    return Err(Skip::Key { path: format!("{}[\"{key}\"]", value.trail), why: "can only end a capture" });
+                    return Err(Skip::Key {
+                        path: format!("{}[\"{key}\"]", value.trail),
+                        why: "can only end a capture",
+                    });
                 }
             };
         }

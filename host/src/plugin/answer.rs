@@ -153,7 +153,10 @@ impl Reader<'_> {
     fn text(&mut self, text: Text) -> Result<String, String> {
         let bytes = piece(&self.answer.bytes, text.offset, text.length).ok_or("a text out of bounds")?;
         self.texts_left = self.texts_left.checked_sub(bytes.len()).ok_or("too much text")?;
-        Ok(String::from_utf8_lossy(bytes).into_owned())
+        Ok(match std::str::from_utf8(bytes) {
+            Ok(text) => text.to_owned(),
+            Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+        })
     }
 }
 

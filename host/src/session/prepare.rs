@@ -50,7 +50,7 @@ impl Prepared {
             let name = plugin_name(plugin);
             match part(plugin, name.clone(), binary, numbers) {
                 Ok(part) if part.plan.probes.is_empty() => {
-                    let reasons: Vec<String> = part.plan.skipped.iter().map(ToString::to_string).collect();
+                    let reasons: Vec<String> = part.plan.skipped.iter().map(|skipped| format!("{}: {}", skipped.what, skipped.why)).collect();
                     declined.push((name, if reasons.is_empty() { "nothing to probe".into() } else { reasons.join("; ") }));
                 }
                 Ok(part) => parts.push(part),
@@ -86,7 +86,7 @@ fn part(plugin: &Arc<Mutex<Plugin>>, name: String, binary: &Binary, numbers: &mu
     };
     numbers.decoder += 1;
     let plan = plan::plan(&manifest, binary, numbers.decoder, numbers.span + 1);
-    numbers.span = plan.probes.iter().map(|probe| probe.program.span).fold(numbers.span, u32::max);
+    numbers.span += plan.spans.len() as u32;
     target.modules.retain(|(path, _)| manifest.modules.contains(path));
     Ok(Part { plugin: plugin.clone(), name, number: numbers.decoder, manifest, target, plan })
 }
