@@ -26,7 +26,12 @@ fn main() -> anyhow::Result<()> {
     };
     let begun = Instant::now();
     let manifest = plugin.manifest(&target)?;
-    println!("manifest in {} us: {} probes, {} keys", begun.elapsed().as_micros(), manifest.probes.len(), manifest.keys.len());
+    println!(
+        "manifest in {} us: {} probes, {} keys",
+        begun.elapsed().as_micros(),
+        manifest.probes.len(),
+        manifest.keys.len()
+    );
     let (events, data) = batch(&manifest);
     println!("a batch is {} bytes of {EVENTS} events", data.len());
     let decoder = Decoder::new(&target, &manifest);

@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         )
         .with_target(false)
         .without_time()
-        .with_ansi(anstream::AutoChoice::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
+        .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
         .init();
     match arguments.run() {
         Ok(code) => code.into(),

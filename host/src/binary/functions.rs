@@ -1,4 +1,4 @@
-//! Functions by name: from the symbol table, or from Go's table of functions, which stripping keeps. An index of hashes (12 bytes a
+//! Functions by name: from the symbol table, or from Go's table of functions, which stripping keeps. An index of hashes (8 bytes a
 //! function) is made when a name is first asked for.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -9,7 +9,7 @@ use object::elf;
 use object::read::elf::{ElfFile64, Sym};
 
 use super::image::Image;
-use super::moduledata::{Moduledata, Pclntab};
+use super::moduledata::Moduledata;
 use super::{Error, Function};
 
 const MAX_FUNCTIONS: u64 = 16_000_000;
@@ -24,7 +24,7 @@ pub(super) struct Functions<'d> {
 
 enum Table<'d> {
     Symbols(Box<ElfFile64<'d, LittleEndian>>, Which),
-    Pclntab { pclntab: Pclntab, text: u64 },
+    Pclntab(Moduledata),
     Nothing,
 }
 
@@ -41,7 +41,7 @@ impl<'d> Functions<'d> {
         let table = match file {
             Some(file) if !file.elf_symbol_table().is_empty() => Table::Symbols(Box::new(file), Which::Full),
             file => match (moduledata(), file) {
-                (Some(moduledata), _) => Table::Pclntab { pclntab: moduledata.pclntab, text: moduledata.text },
+                (Some(moduledata), _) => Table::Pclntab(moduledata.clone()),
                 (None, Some(file)) => Table::Symbols(Box::new(file), Which::Dynamic),
                 (None, None) => Table::Nothing,
             },
@@ -52,7 +52,7 @@ impl<'d> Functions<'d> {
     pub fn len(&self) -> u32 {
         let len = match &self.table {
             Table::Symbols(file, which) => which.of(file).len() as u64,
-            Table::Pclntab { pclntab, .. } => pclntab.functions,
+            Table::Pclntab(moduledata) => moduledata.pclntab.functions,
             Table::Nothing => 0,
         };
         u32::try_from(len.min(MAX_FUNCTIONS)).unwrap_or(0)
@@ -72,8 +72,16 @@ impl<'d> Functions<'d> {
         });
         let wanted = hash(name.as_bytes());
         let start = index.partition_point(|&(hash, _)| hash < wanted);
-        let same = index[start..].iter().take_while(|&&(hash, _)| hash == wanted);
-        same.filter_map(|&(_, index)| self.get(image, index)).find(|function| function.name == name)
+        let same = index[start..].iter().take_while(|&&(hash, _)| hash == wanted).map(|&(_, index)| index);
+        let same = same.filter(|&index| self.raw(image, index).is_some_and(|raw| raw.0 == name.as_bytes()));
+        let best = same.min_by_key(|&index| self.is_wrapper(image, index));
+        self.get(image, best?)
+    }
+
+    /// Go's table has a function and the wrapper that serves the other calling convention under one name.
+    fn is_wrapper(&self, image: &Image, index: u32) -> bool {
+        let Table::Pclntab(moduledata) = &self.table else { return false };
+        function_id(image, moduledata, index).is_ok_and(|id| id == moduledata.wrapper_id())
     }
 
     /// The function that has this address in it.
@@ -92,7 +100,7 @@ impl<'d> Functions<'d> {
     fn raw(&self, image: &Image<'d>, index: u32) -> Option<(&'d [u8], u64, u64)> {
         match &self.table {
             Table::Symbols(file, which) => symbol(file, *which, index),
-            Table::Pclntab { pclntab, text } => entry(image, pclntab, *text, index).ok(),
+            Table::Pclntab(moduledata) => entry(image, moduledata, index).ok(),
             Table::Nothing => None,
         }
     }
@@ -119,16 +127,27 @@ fn symbol<'d>(file: &ElfFile64<'d, LittleEndian>, which: Which, index: u32) -> O
 }
 
 /// From Go's table: a function reaches to the next one's beginning, so the padding after it (int3 on amd64) counts.
-fn entry<'d>(image: &Image<'d>, pclntab: &Pclntab, text: u64, index: u32) -> Result<(&'d [u8], u64, u64), Error> {
+fn entry<'d>(image: &Image<'d>, moduledata: &Moduledata, index: u32) -> Result<(&'d [u8], u64, u64), Error> {
+    let pclntab = &moduledata.pclntab;
     let at = pclntab.table + u64::from(index) * 8;
-    let start = u64::from(image.u32(at)?);
-    let record = pclntab.table.saturating_add(u64::from(image.u32(at + 4)?));
-    let next = u64::from(image.u32(at + 8)?);
-    let name = pclntab.names.saturating_add(u64::from(image.u32(record.saturating_add(4))?));
-    let name = image.bytes_from(name)?;
+    let (start, next) = (u64::from(image.u32(at)?), u64::from(image.u32(at + 8)?));
+    let name = u64::from(image.u32(record(image, moduledata, index)?.saturating_add(4))?);
+    let name = image.bytes_from(pclntab.names.saturating_add(name))?;
     let end = name.iter().take(MAX_NAME).position(|&byte| byte == 0);
     let end = end.ok_or_else(|| Error::Corrupt("a function's name without an end".into()))?;
-    Ok((&name[..end], text.saturating_add(start), next.saturating_sub(start)))
+    Ok((&name[..end], moduledata.text.saturating_add(start), next.saturating_sub(start)))
+}
+
+/// Where a function's `runtime._func` is.
+fn record(image: &Image, moduledata: &Moduledata, index: u32) -> Result<u64, Error> {
+    let table = moduledata.pclntab.table;
+    Ok(table.saturating_add(u64::from(image.u32(table + u64::from(index) * 8 + 4)?)))
+}
+
+/// `abi.FuncID`; the line where a function begins came before it in 1.20.
+fn function_id(image: &Image, moduledata: &Moduledata, index: u32) -> Result<u8, Error> {
+    let at = if moduledata.minor >= 20 { 40 } else { 36 };
+    image.array::<1>(record(image, moduledata, index)?.saturating_add(at)).map(|[id]| id)
 }
 
 fn hash(name: &[u8]) -> u32 {

@@ -37,6 +37,17 @@ pub(super) struct Moduledata {
     pub map_size: u64,
 }
 
+impl Moduledata {
+    /// `abi.FuncIDWrapper`: what the compiler made to call something else.
+    pub fn wrapper_id(&self) -> u8 {
+        match self.minor {
+            ..22 => 21,
+            22..25 => 22,
+            _ => 23,
+        }
+    }
+}
+
 /// From where every type that is left can be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Roots {

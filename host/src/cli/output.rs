@@ -2,11 +2,12 @@
 
 use std::{
     fs::File,
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter},
     path::Path,
     sync::Arc,
 };
 
+use anstream::{AutoStream, StripStream};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
@@ -34,15 +35,13 @@ pub fn sinks(format: Option<Format>, out: Option<&Path>, endpoint: Option<&Endpo
 }
 
 fn text(format: Format, out: Option<&Path>) -> Result<Text> {
-    let (to, page): (Box<dyn Write + Send>, Page) = match out {
-        Some(path) => {
-            let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
-            (Box::new(anstream::StripStream::new(BufWriter::new(file))), Page::of_file())
+    let file = out.map(|path| File::create(path).with_context(|| format!("create {}", path.display()))).transpose()?;
+    Ok(match (format, file) {
+        (Format::Tree, Some(file)) => Text::Tree(Tree::new(Page::of_file(), Bounds::default()), Box::new(StripStream::new(file))),
+        (Format::Tree, None) => {
+            Text::Tree(Tree::new(Page::of_stdout(), Bounds::default()), Box::new(AutoStream::auto(io::stdout())))
         }
-        None => (Box::new(anstream::AutoStream::auto(io::stdout())), Page::of_stdout()),
-    };
-    Ok(match format {
-        Format::Tree => Text::Tree(Tree::new(page, Bounds::default()), to),
-        Format::Otlp => Text::Json(to),
+        (Format::Otlp, Some(file)) => Text::Json(Box::new(BufWriter::new(file))),
+        (Format::Otlp, None) => Text::Json(Box::new(BufWriter::new(io::stdout()))),
     })
 }

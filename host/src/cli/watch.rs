@@ -89,7 +89,7 @@ impl Watch {
     pub fn watch_held(&mut self, pid: u32, executable: &Path) -> Result<()> {
         self.selectors.push(Selector::Tree(pid));
         let process = about_to_run(pid, executable)?;
-        let watching = self.session.watch_as(&process, executable);
+        let watching = self.session.watch_held(&process, executable);
         self.report(&process, watching);
         Ok(())
     }

@@ -22,7 +22,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use uprobed_ebpf::wire::{self, kind};
 
 pub use decoder::Decoder;
-pub use output::{Output, Sinks};
+pub use output::{Output, Sinks, Text, Writer, join};
 
 use crate::{
     fragment::Fragment,

@@ -27,7 +27,7 @@ mod walk;
 pub use disassemble::disassemble;
 pub use runtime::spawn;
 pub use skip::Skip;
-pub use table::{json, table};
+pub use table::table;
 pub use walk::Origin;
 
 use crate::{
@@ -71,7 +71,7 @@ pub struct PlannedProbe {
     #[serde(skip)]
     pub program: Box<Program>,
     pub captures: Vec<CaptureSource>,
-    /// The most bytes of one record, its head included.
+    /// The most bytes of one record, its head included; 0 for the host's own, which record nothing.
     pub bytes: u32,
     /// Alternatives that the types of this program rule out.
     pub dropped: Vec<Dropped>,

@@ -1,4 +1,4 @@
-//! A plan for people, in 120 columns, and for programs, as JSON.
+//! A plan for people, in 120 columns. For programs, a plan is serialized as it is.
 
 use super::{CaptureSource, Plan, PlannedProbe, disassemble};
 use crate::binary::{Cost, Site};
@@ -6,10 +6,6 @@ use anstyle::{AnsiColor, Style};
 use std::fmt::Write;
 
 const WIDTH: usize = 120;
-
-pub fn json(plan: &Plan) -> serde_json::Result<String> {
-    serde_json::to_string_pretty(plan)
-}
 
 /// `verbose` adds the capture programs.
 pub fn table(plan: &Plan, verbose: bool, colour: bool) -> String {
@@ -52,7 +48,7 @@ impl Table {
             None => "runtime".to_owned(),
         };
         self.line(&[]);
-        let bytes = format!("  at most {} bytes", probe.bytes);
+        let bytes = if probe.bytes == 0 { String::new() } else { format!("  at most {} bytes", probe.bytes) };
         let head = [(bold, format!("{:<24}", probe.name)), (plain, format!(" {role:<20}"))];
         self.line(&[(head[0].0, &head[0].1), (head[1].0, &head[1].1), (plain, &probe.symbol), (dim, &bytes)]);
         for site in &probe.sites {

@@ -29,10 +29,7 @@ impl Decoder {
     pub fn new(target: &Target, manifest: &Manifest) -> Self {
         let mut target = target.clone();
         target.modules.retain(|(path, _)| manifest.modules.contains(path));
-        Self {
-            target: manifest::target(&target),
-            keys: manifest.keys.iter().map(|key| key.as_str().into()).collect(),
-        }
+        Self { target: manifest::target(&target), keys: manifest.keys.iter().map(|key| key.as_str().into()).collect() }
     }
 
     pub(super) fn target(&self) -> &facts::Target {

@@ -109,7 +109,12 @@ fn texts(manifest: &Manifest) -> Result<(), String> {
     let mut all = vec![manifest.name.clone(), manifest.version.clone()];
     all.extend([manifest.library.clone(), manifest.library_versions.clone()]);
     all.extend(optional(&manifest.schema_url));
-    all.extend([&manifest.modules, &manifest.context_types, &manifest.keys, &manifest.capabilities].into_iter().flatten().cloned());
+    all.extend(
+        [&manifest.modules, &manifest.context_types, &manifest.keys, &manifest.capabilities]
+            .into_iter()
+            .flatten()
+            .cloned(),
+    );
     all.extend(manifest.groups.iter().map(|group| group.name.clone()));
     for probe in &manifest.probes {
         all.extend([probe.name.clone(), probe.span.clone(), probe.arguments.clone()]);

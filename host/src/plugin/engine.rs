@@ -1,5 +1,6 @@
 //! The WebAssembly engine that all plugins share, and the clock that interrupts them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
@@ -10,13 +11,11 @@ use anyhow::Context;
 /// How often running calls are looked at. Limits of time are so many of these.
 pub(super) const TICK: Duration = Duration::from_millis(100);
 
-/// Compiles and runs plugins. Calls are interrupted by a thread that ends with the engine.
+/// Compiles plugins.
 pub struct Engine {
     wasmtime: wasmtime::Engine,
+    clock: Arc<Clock>,
     numbers: AtomicU32,
-    /// Dropped first, which ends the thread.
-    stop: Option<mpsc::Sender<()>>,
-    ticker: Option<JoinHandle<()>>,
 }
 
 impl Engine {
@@ -27,20 +26,17 @@ impl Engine {
         config.epoch_interruption(true).wasm_backtrace_max_frames(None);
         let wasmtime = wasmtime::Engine::new(&config).map_err(anyhow::Error::from);
         let wasmtime = wasmtime.context("make the webassembly engine")?;
-        let (stop, stopped) = mpsc::channel();
-        let engine = wasmtime.weak();
-        let tick = move || {
-            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                let Some(engine) = engine.upgrade() else { return };
-                engine.increment_epoch();
-            }
-        };
-        let ticker = std::thread::Builder::new().name("plugin-clock".into()).spawn(tick).context("start a thread")?;
-        Ok(Self { wasmtime, numbers: AtomicU32::new(1), stop: Some(stop), ticker: Some(ticker) })
+        let clock = Clock::start(&wasmtime).context("start a thread")?;
+        Ok(Self { wasmtime, clock: Arc::new(clock), numbers: AtomicU32::new(1) })
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
         &self.wasmtime
+    }
+
+    /// Whoever calls into a plugin keeps this.
+    pub(super) fn clock(&self) -> Arc<Clock> {
+        self.clock.clone()
     }
 
     pub(super) fn next_number(&self) -> u32 {
@@ -48,12 +44,33 @@ impl Engine {
     }
 }
 
-impl Drop for Engine {
+/// A thread without which no call would be interrupted. It ends with the last plugin.
+pub(super) struct Clock {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Clock {
+    fn start(engine: &wasmtime::Engine) -> std::io::Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let engine = engine.weak();
+        let tick = move || {
+            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                let Some(engine) = engine.upgrade() else { return };
+                engine.increment_epoch();
+            }
+        };
+        let thread = std::thread::Builder::new().name("plugin-clock".into()).spawn(tick)?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Clock {
     fn drop(&mut self) {
         drop(self.stop.take());
-        if let Some(ticker) = self.ticker.take() {
+        if let Some(thread) = self.thread.take() {
             // It does nothing that can panic, and there is nobody to tell.
-            let _ = ticker.join();
+            let _ = thread.join();
         }
     }
 }

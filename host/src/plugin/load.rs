@@ -5,10 +5,12 @@ use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use wasmtime::component::{Component, Linker};
 
 use super::bindings::{self, PluginPre};
+use super::engine::Clock;
 use super::instance::State;
 use super::{Engine, Plugin};
 
@@ -46,14 +48,14 @@ pub enum LoadError {
     Compile { path: PathBuf, reason: String },
 }
 
+/// What became of one file of a directory.
+pub type Loaded = (PathBuf, Result<Plugin, LoadError>);
+
 /// Loads every `*.wasm` of a directory, in the order of their names. What went wrong with one is said beside it.
 ///
 /// # Errors
 /// If the directory cannot be read or trusted.
-pub fn directory(
-    engine: &Engine,
-    path: &Path,
-) -> Result<Vec<(PathBuf, Result<Plugin, LoadError>)>, LoadError> {
+pub fn directory(engine: &Engine, path: &Path) -> Result<Vec<Loaded>, LoadError> {
     let read = |source| LoadError::Read { path: path.to_owned(), source };
     trusted(path, &path.metadata().map_err(read)?)?;
     let mut files = Vec::new();
@@ -75,6 +77,8 @@ pub fn directory(
 pub struct Code {
     name: String,
     ready: PluginPre<State>,
+    /// Interrupts the calls.
+    _clock: Arc<Clock>,
 }
 
 impl Code {
@@ -92,7 +96,7 @@ impl Code {
             .and_then(PluginPre::new)
             .map_err(|error| LoadError::NotPlugin { path: path.to_owned(), reason: first_line(&error) })?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { name, ready })
+        Ok(Self { name, ready, _clock: engine.clock() })
     }
 
     /// The file's, without its ending.

@@ -24,7 +24,7 @@ use crate::manifest::Manifest;
 
 pub use answer::Decoder;
 pub use engine::Engine;
-pub use load::{LoadError, directory};
+pub use load::{LoadError, Loaded, directory};
 
 use instance::Instance;
 use quarantine::Quarantine;
@@ -137,10 +137,7 @@ impl Plugin {
     }
 
     /// Calls into the instance, made anew if there is none. After a failure it is dead, or not to be trusted.
-    fn call<T>(
-        &mut self,
-        call: impl FnOnce(&mut Instance) -> Result<T, PluginError>,
-    ) -> Result<T, PluginError> {
+    fn call<T>(&mut self, call: impl FnOnce(&mut Instance) -> Result<T, PluginError>) -> Result<T, PluginError> {
         let now = Instant::now();
         if let Some(rest) = self.quarantine.rest(now) {
             return Err(PluginError::Quarantined(rest));

@@ -79,6 +79,8 @@ pub struct Session {
 struct Watched {
     process: Process,
     slot: u32,
+    /// It has not called exec yet.
+    is_held: bool,
 }
 
 /// A binary with its probes.
@@ -126,17 +128,26 @@ impl Session {
 
     /// Watches a process; nothing new for one that is watched already.
     pub fn watch(&mut self, process: &Process) -> Result<Watching, Unattachable> {
-        self.watch_as(process, &process.image())
-    }
-
-    /// Watches a process that is about to run the file `image`.
-    pub fn watch_as(&mut self, process: &Process, image: &Path) -> Result<Watching, Unattachable> {
-        if let Some(watched) = self.processes.get(&process.pid) {
+        if let Some(watched) = self.processes.get_mut(&process.pid) {
             if watched.process.start == process.start && watched.process.file == process.file {
+                if std::mem::take(&mut watched.is_held) {
+                    // Only now is its environment its own.
+                    let slot = watched.slot;
+                    self.describe(process, slot)?;
+                }
                 return Ok(self.watching(process));
             }
             self.forget(process.pid);
         }
+        self.watch_new(process, &process.image(), false)
+    }
+
+    /// Watches a process that is about to run the file `image`.
+    pub fn watch_held(&mut self, process: &Process, image: &Path) -> Result<Watching, Unattachable> {
+        self.watch_new(process, image, true)
+    }
+
+    fn watch_new(&mut self, process: &Process, image: &Path, is_held: bool) -> Result<Watching, Unattachable> {
         if !self.binaries.contains_key(&process.file) {
             let probed = self.probe(process, image)?;
             self.binaries.insert(process.file, probed);
@@ -146,15 +157,22 @@ impl Session {
         self.slots += 1;
         let slot = self.slots;
         let known = wire::Process { slot, network: process.network, context_types: probed.context_types };
-        let resource = Resource::of_process(process.pid, probed.runtime.as_ref(), &self.machine, &self.clock);
+        self.describe(process, slot)?;
+        self.kernel.watch(process.pid, &known)?;
+        self.processes.insert(process.pid, Watched { process: process.clone(), slot, is_held });
+        Ok(self.watching(process))
+    }
+
+    /// Tells the event thread whose spans the slot's are.
+    fn describe(&mut self, process: &Process, slot: u32) -> Result<(), Unattachable> {
+        let runtime = self.binaries.get(&process.file).and_then(|probed| probed.runtime.as_ref());
+        let resource = Resource::of_process(process.pid, runtime, &self.machine, &self.clock);
         let resource = resource.map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => Unattachable::Ended(process.pid),
             _ => Unattachable::Unreadable { path: format!("/proc/{}", process.pid).into(), source },
         })?;
         self.events.add_process(slot, Arc::new(resource));
-        self.kernel.watch(process.pid, &known)?;
-        self.processes.insert(process.pid, Watched { process: process.clone(), slot });
-        Ok(self.watching(process))
+        Ok(())
     }
 
     /// A process ended, or runs something else now.

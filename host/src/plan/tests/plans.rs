@@ -123,7 +123,7 @@ fn shows_a_plan_in_120_columns() {
         let plan = plan(&manifest, binary, 1, 100);
         assert!(table(&plan, true, false).contains("keep: w29, w2"));
         assert!(table(&plan, false, true).contains("\u{1b}[1m"));
-        assert!(json(&plan).unwrap().contains(r#""offsets": "r+16 -> +16""#));
+        assert!(serde_json::to_string(&plan).unwrap().contains(r#""offsets":"r+16 -> +16""#));
         table(&plan, false, false)
     });
     for line in text.lines() {
