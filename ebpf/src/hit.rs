@@ -159,7 +159,8 @@ fn find_place(program: &Program, state: &mut State, thread: u32) -> bool {
         return true;
     }
     let g = register(state, program.g_register);
-    let (Some(goid), Some(top)) = (load(g.wrapping_add(program.goid.into())), load(g.wrapping_add(program.stack_hi.into())))
+    let (Some(goid), Some(top)) =
+        (load(g.wrapping_add(program.goid.into())), load(g.wrapping_add(program.stack_hi.into())))
     else {
         return false;
     };

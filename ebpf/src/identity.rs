@@ -134,8 +134,7 @@ pub fn start(process: &Process, program: &Program, state: &mut State) -> bool {
     state.open.goroutine = if is_current { state.place.g } else { 0 };
     state.open.goid = state.place.goid;
     state.open.is_published = 0;
-    state.open.own_context =
-        if program.own_context == NO_SLOT { 0 } else { state.word::<User>(program.own_context) };
+    state.open.own_context = if program.own_context == NO_SLOT { 0 } else { state.word::<User>(program.own_context) };
     state.open.previous.context.span = 0;
     if is_current && let Some(entry) = entry.as_deref() {
         copy(&entry.top, &mut state.open.previous);
@@ -403,8 +402,7 @@ pub fn spawned(process: &Process, program: &Program, state: &mut State) {
         return;
     };
     copy(if entry.top.context.span != 0 { &entry.top } else { &entry.inherited }, &mut state.goroutine.inherited);
-    if state.goroutine.inherited.context.span == 0
-        || load(parent.wrapping_add(program.goid.into())) != Some(entry.goid)
+    if state.goroutine.inherited.context.span == 0 || load(parent.wrapping_add(program.goid.into())) != Some(entry.goid)
     {
         return;
     }

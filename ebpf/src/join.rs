@@ -20,6 +20,11 @@ pub fn publish(process: &Process, program: &Program, state: &mut State) {
     let Some(entry) = SPANS.get_ptr_mut(&state.key) else { return };
     // SAFETY: only the span's own probes write here.
     let entry = unsafe { &mut *entry };
+    if entry.is_published != 0 {
+        // A second attempt, on another connection.
+        let _ = PUBLISHED.remove(&entry.published);
+        entry.is_published = 0;
+    }
     set_key(process, program, state, false);
     copy(&entry.context, &mut state.published.context);
     copy(&state.key, &mut state.published.key);

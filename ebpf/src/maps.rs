@@ -96,8 +96,6 @@ pub fn output(record: *mut u8, length: u32, wake: bool) {
     let waiting = unsafe { bpf_ringbuf_query(ring, AVAILABLE) };
     let flags = if wake || waiting > WAKE_BYTES { FORCE_WAKEUP } else { NO_WAKEUP };
     // SAFETY: the caller's record is `length` bytes.
-    let result = unsafe {
-        aya_ebpf::helpers::generated::bpf_ringbuf_output(ring, record.cast(), length.into(), flags)
-    };
+    let result = unsafe { aya_ebpf::helpers::generated::bpf_ringbuf_output(ring, record.cast(), length.into(), flags) };
     count(if result == 0 { counter::RECORDS } else { counter::RING_FULL });
 }

@@ -114,8 +114,7 @@ fn says_when_a_string_was_cut_and_when_it_could_not_be_read() {
     fake.words(0x10_020, &[0x99_000, u64::MAX]);
     fake.words(0x10_030, &[0, 0]);
     let strings = |offset| op(Code::STRING, 1, 1, ABORT, offset, 4);
-    let state =
-        run(&mut fake, &[op(Code::REGISTER, 1, 3, 0, 0, 0), strings(0), strings(16), strings(32), strings(48)]);
+    let state = run(&mut fake, &[op(Code::REGISTER, 1, 3, 0, 0, 0), strings(0), strings(16), strings(32), strings(48)]);
     assert_eq!(captures(&state), ["1:4:hell", "1:3:", "1:3:", "1:0:"]);
     assert_eq!(state.unreadable, 2);
 }
@@ -175,8 +174,11 @@ fn group(fake: &mut Fake, at: u64, is_swiss: bool, entries: &[(&str, &str)]) {
     for (slot, (key, value)) in entries.iter().enumerate() {
         control[slot] = 0x7f;
         let slot = slot as u64;
-        let (key_at, value_at) =
-            if is_swiss { (at + 8 + 40 * slot, at + 24 + 40 * slot) } else { (at + 8 + 16 * slot, at + 136 + 24 * slot) };
+        let (key_at, value_at) = if is_swiss {
+            (at + 8 + 40 * slot, at + 24 + 40 * slot)
+        } else {
+            (at + 8 + 16 * slot, at + 136 + 24 * slot)
+        };
         let texts = 0x100_0000 + 0x100 * (at - 0x20_000) + 0x100 * slot;
         fake.string(key_at, texts, key);
         fake.words(value_at, &[texts + 0x40, 1, 1]);

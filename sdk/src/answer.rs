@@ -255,7 +255,10 @@ mod tests {
         fragment.event(7, b"exception").text(Key(1), "boom");
         fragment.boolean(Key(2), true);
         let said = answer.finish();
-        assert_eq!((said.fragments[0].event, said.fragments[0].first_attribute, said.fragments[0].attributes), (3, 0, 2));
+        assert_eq!(
+            (said.fragments[0].event, said.fragments[0].first_attribute, said.fragments[0].attributes),
+            (3, 0, 2)
+        );
         assert_eq!((said.events[0].first_attribute, said.events[0].attributes), (2, 1));
         assert_eq!(said.attributes[2], Attribute { key: 1, kind: ValueKind::Text, value: 9 | 4 << 32 });
         assert_eq!(said.bytes, b"exceptionboom");

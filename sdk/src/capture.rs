@@ -32,12 +32,14 @@ impl<'a> Field<'a> {
         self.state
     }
 
+    /// Whether it was read, maybe cut off, maybe empty.
+    pub fn is_read(&self) -> bool {
+        matches!(self.state, State::Read | State::Cut)
+    }
+
     /// The bytes that were read, maybe cut off; none if it could not be read.
     pub fn bytes(&self) -> &'a [u8] {
-        match self.state {
-            State::Read | State::Cut => self.bytes,
-            State::Absent | State::OtherType | State::Unreadable => &[],
-        }
+        if self.is_read() { self.bytes } else { &[] }
     }
 
     /// The bytes, unless there are none.

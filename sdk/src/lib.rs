@@ -30,6 +30,7 @@ pub use capture::{Field, State, capture, read};
 pub use plugin::{Plugin, Row, decode, go_minor, log, manifest as whole_manifest, setting};
 
 /// What `wit-bindgen` makes of the contract.
+#[expect(clippy::too_many_arguments, reason = "mirrors the contract's flattened parameters")]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../wit",

@@ -98,7 +98,8 @@ impl Probe {
     /// The capture of this name holds a `traceparent`. Comes after `captures`.
     pub fn traceparent(mut self, name: &str) -> Self {
         let index = self.captures.iter().position(|capture| capture.name == name);
-        self.traceparent = Some(index.and_then(|index| index.try_into().ok()).expect("a capture of that name comes before"));
+        self.traceparent =
+            Some(index.and_then(|index| index.try_into().ok()).expect("a capture of that name comes before"));
         self
     }
 

@@ -97,7 +97,11 @@ pub fn render(manifest: &Manifest, said: &Fragments) -> String {
         }
         out += &attributes(manifest, said, fragment.first_attribute, fragment.attributes);
         for event in said.events.iter().filter(|event| event.fragment == index) {
-            out += &format!(" [{}{}]", text(event.name), attributes(manifest, said, event.first_attribute, event.attributes));
+            out += &format!(
+                " [{}{}]",
+                text(event.name),
+                attributes(manifest, said, event.first_attribute, event.attributes)
+            );
         }
         for link in said.links.iter().filter(|link| link.fragment == index) {
             let values = attributes(manifest, said, link.first_attribute, link.attributes);
@@ -110,7 +114,9 @@ pub fn render(manifest: &Manifest, said: &Fragments) -> String {
 
 fn attributes(manifest: &Manifest, said: &Fragments, first: u32, count: u32) -> String {
     let mine = &said.attributes[first as usize..][..count as usize];
-    mine.iter().map(|attribute| format!(" {}={}", manifest.keys[attribute.key as usize], value(said, attribute))).collect()
+    mine.iter()
+        .map(|attribute| format!(" {}={}", manifest.keys[attribute.key as usize], value(said, attribute)))
+        .collect()
 }
 
 fn value(said: &Fragments, attribute: &Attribute) -> String {

@@ -349,88 +349,8 @@ fn chooses_sites() {
         runtime.newproc.func1 +6 push rbp Emulated; 1 returns
         runtime.cmpstring +0 mov rsi, rax Stepped; ends in a tail jump to cmpbody
         crypto/internal/fips140/sha256.(*Digest).Write -
-    "#]
-        net/http.serverHandler.ServeHTTP +10 push rbp Emulated; 1 returns
-        net/http.(*response).finishRequest +10 push rbp Emulated; 1 returns
-        net/http.(*Transport).roundTrip +18 push rbp Emulated; 15 returns
-        main.main +15 push rbp Emulated; 2 returns
-        runtime.newproc.func1 +6 push rbp Emulated; 1 returns
-        runtime.cmpstring +0 mov rsi, rax Stepped; ends in a tail jump to cmpbody
-        crypto/internal/fips140/sha256.(*Digest).Write -
-    "#]
-        net/http.serverHandler.ServeHTTP +10 push rbp Emulated; 1 returns
-        net/http.(*response).finishRequest +10 push rbp Emulated; 1 returns
-        net/http.(*Transport).roundTrip +18 push rbp Emulated; 15 returns
-        main.main +15 push rbp Emulated; 2 returns
-        runtime.newproc.func1 +6 push rbp Emulated; 1 returns
-        runtime.cmpstring +0 mov rsi, rax Stepped; ends in a tail jump to cmpbody
-        crypto/internal/fips140/sha256.(*Digest).Write -
     "#]];
     let new = expect![[r#"
-        net/http.serverHandler.ServeHTTP +10 push rbp Emulated; 1 returns
-        net/http.(*response).finishRequest +10 push rbp Emulated; 1 returns
-        net/http.(*Transport).roundTrip +18 push rbp Emulated; 16 returns
-        main.main +15 push rbp Emulated; 2 returns
-        runtime.newproc.func1 +6 push rbp Emulated; 1 returns
-        runtime.cmpstring +0 mov rsi, rax Stepped; ends in a tail jump to cmpbody
-        crypto/internal/fips140/sha256.(*Digest).Write in the FIPS module's text, which checks itself; in the FIPS module's text, which checks itself
-    "#]
-        net/http.serverHandler.ServeHTTP +10 push rbp Emulated; 1 returns
-        net/http.(*response).finishRequest +10 push rbp Emulated; 1 returns
-        net/http.(*Transport).roundTrip +18 push rbp Emulated; 16 returns
-        main.main +15 push rbp Emulated; 2 returns
-        runtime.newproc.func1 +6 push rbp Emulated; 1 returns
-        runtime.cmpstring +0 mov rsi, rax Stepped; ends in a tail jump to cmpbody
-        crypto/internal/fips140/sha256.(*Digest).Write in the FIPS module's text, which checks itself; in the FIPS module's text, which checks itself
-    "#]
-        net/http.serverHandler.ServeHTTP +10 push rbp Emulated; 1 returns
-        net/http.(*response).finishRequest +10 push rbp Emulated; 1 returns
-        net/http.(*Transport).roundTrip +18 push rbp Emulated; 16 returns
-        main.main +15 push rbp Emulated; 2 returns
-        runtime.newproc.func1 +6 push rbp Emulated; 1 returns
-        runtime.cmpstring +0 mov rsi, rax Stepped; ends in a tail jump to cmpbody
-        crypto/internal/fips140/sha256.(*Digest).Write in the FIPS module's text, which checks itself; in the FIPS module's text, which checks itself
-    "#]
-        net/http.serverHandler.ServeHTTP +10 push rbp Emulated; 1 returns
-        net/http.(*response).finishRequest +10 push rbp Emulated; 1 returns
-        net/http.(*Transport).roundTrip +18 push rbp Emulated; 16 returns
-        main.main +15 push rbp Emulated; 2 returns
-        runtime.newproc.func1 +6 push rbp Emulated; 1 returns
-        runtime.cmpstring +0 mov rsi, rax Stepped; ends in a tail jump to cmpbody
-        crypto/internal/fips140/sha256.(*Digest).Write in the FIPS module's text, which checks itself; in the FIPS module's text, which checks itself
-    "#]
-        net/http.serverHandler.ServeHTTP +10 push rbp Emulated; 1 returns
-        net/http.(*response).finishRequest +10 push rbp Emulated; 1 returns
-        net/http.(*Transport).roundTrip +18 push rbp Emulated; 16 returns
-        main.main +15 push rbp Emulated; 2 returns
-        runtime.newproc.func1 +6 push rbp Emulated; 1 returns
-        runtime.cmpstring +0 mov rsi, rax Stepped; ends in a tail jump to cmpbody
-        crypto/internal/fips140/sha256.(*Digest).Write in the FIPS module's text, which checks itself; in the FIPS module's text, which checks itself
-    "#]
-        net/http.serverHandler.ServeHTTP +10 push rbp Emulated; 1 returns
-        net/http.(*response).finishRequest +10 push rbp Emulated; 1 returns
-        net/http.(*Transport).roundTrip +18 push rbp Emulated; 16 returns
-        main.main +15 push rbp Emulated; 2 returns
-        runtime.newproc.func1 +6 push rbp Emulated; 1 returns
-        runtime.cmpstring +0 mov rsi, rax Stepped; ends in a tail jump to cmpbody
-        crypto/internal/fips140/sha256.(*Digest).Write in the FIPS module's text, which checks itself; in the FIPS module's text, which checks itself
-    "#]
-        net/http.serverHandler.ServeHTTP +10 push rbp Emulated; 1 returns
-        net/http.(*response).finishRequest +10 push rbp Emulated; 1 returns
-        net/http.(*Transport).roundTrip +18 push rbp Emulated; 16 returns
-        main.main +15 push rbp Emulated; 2 returns
-        runtime.newproc.func1 +6 push rbp Emulated; 1 returns
-        runtime.cmpstring +0 mov rsi, rax Stepped; ends in a tail jump to cmpbody
-        crypto/internal/fips140/sha256.(*Digest).Write in the FIPS module's text, which checks itself; in the FIPS module's text, which checks itself
-    "#]
-        net/http.serverHandler.ServeHTTP +10 push rbp Emulated; 1 returns
-        net/http.(*response).finishRequest +10 push rbp Emulated; 1 returns
-        net/http.(*Transport).roundTrip +18 push rbp Emulated; 16 returns
-        main.main +15 push rbp Emulated; 2 returns
-        runtime.newproc.func1 +6 push rbp Emulated; 1 returns
-        runtime.cmpstring +0 mov rsi, rax Stepped; ends in a tail jump to cmpbody
-        crypto/internal/fips140/sha256.(*Digest).Write in the FIPS module's text, which checks itself; in the FIPS module's text, which checks itself
-    "#]
         net/http.serverHandler.ServeHTTP +10 push rbp Emulated; 1 returns
         net/http.(*response).finishRequest +10 push rbp Emulated; 1 returns
         net/http.(*Transport).roundTrip +18 push rbp Emulated; 16 returns

@@ -1,7 +1,7 @@
 //! A client's round trips: one span for each request that a transport sends; redirects are siblings.
 
 use uprobed_sdk::net::{address, host_and_port, write_address};
-use uprobed_sdk::{Correlation, Fragment, Join, Kind, Probe, Status};
+use uprobed_sdk::{Correlation, Fragment, Join, Kind, Probe, State, Status};
 
 use crate::url::Url;
 use crate::{CHANNEL, Facts, group, keys, message};
@@ -75,18 +75,25 @@ pub fn response() -> Probe {
 
 pub fn decode_request(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let request = Request::read(bytes);
-    let scheme = request.scheme().bytes();
-    let default_port = match scheme {
-        b"http" => 80,
-        b"https" => 443,
+    let default_port = match (request.scheme().is_read(), request.scheme().bytes()) {
+        (true, b"http") => Some(80),
+        (true, b"https") => Some(443),
         // Transports can be taught other schemes (`file`), which are not HTTP.
-        _ => return fragment.drop_span(),
+        (true, _) => return fragment.drop_span(),
+        (false, _) => None,
     };
     fragment.kind(Kind::Client);
-    message::method(facts, request.method().bytes(), fragment);
+    message::method(facts, request.method(), fragment);
     let (host, port) = host_and_port(request.host().bytes());
-    fragment.text(keys::SERVER_ADDRESS, host);
-    fragment.integer(keys::SERVER_PORT, port.unwrap_or(default_port).into());
+    if !host.is_empty() {
+        fragment.text(keys::SERVER_ADDRESS, host);
+    }
+    if let Some(port) = port.or(default_port) {
+        fragment.integer(keys::SERVER_PORT, port.into());
+    }
+    if !request.scheme().is_read() || !request.host().is_read() {
+        return;
+    }
     let url = Url {
         scheme: request.scheme(),
         opaque: request.opaque(),
@@ -111,7 +118,12 @@ pub fn decode_connection(_: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragmen
 
 pub fn decode_response(_: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let response = Response::read(bytes);
-    if let Some(error) = response.error().some() {
+    let error = match response.error().state() {
+        // There is an error, and its type could not be found out.
+        State::Unreadable => Some(&b"_OTHER"[..]),
+        _ => response.error().some(),
+    };
+    if let Some(error) = error {
         fragment.status(Status::Error);
         fragment.text(keys::ERROR_TYPE, error);
         return;

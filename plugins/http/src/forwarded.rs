@@ -63,7 +63,13 @@ mod tests {
     fn prefers_forwarded_and_takes_the_first_element() {
         type Row<'a> = (&'a str, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>);
         let rows: [Row<'_>; 6] = [
-            ("for=192.0.2.60;proto=https;host=shop.example", "", Some("192.0.2.60"), Some("shop.example"), Some("https")),
+            (
+                "for=192.0.2.60;proto=https;host=shop.example",
+                "",
+                Some("192.0.2.60"),
+                Some("shop.example"),
+                Some("https"),
+            ),
             ("For=\"[2001:db8::17]:4711\", for=10.0.0.1", "", Some("2001:db8::17"), None, None),
             ("for=unknown", "203.0.113.5, 10.0.0.1", Some("203.0.113.5"), None, None),
             ("for=_hidden", "", None, None, None),

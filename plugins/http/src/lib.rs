@@ -80,13 +80,8 @@ impl Plugin for Http {
 }
 
 /// The standard library's contexts since Go 1.21; `stopCtx` stands between a context and a foreign parent with `AfterFunc`.
-const CONTEXT_TYPES: [&str; 5] = [
-    "*context.cancelCtx",
-    "*context.valueCtx",
-    "*context.timerCtx",
-    "context.withoutCancelCtx",
-    "context.stopCtx",
-];
+const CONTEXT_TYPES: [&str; 5] =
+    ["*context.cancelCtx", "*context.valueCtx", "*context.timerCtx", "context.withoutCancelCtx", "context.stopCtx"];
 
 /// What the decoders know of the target.
 struct Facts {

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use uprobed_sdk::{Fragment, Status};
+use uprobed_sdk::{Field, Fragment, Status};
 
 use crate::{Facts, keys};
 
@@ -10,9 +10,13 @@ use crate::{Facts, keys};
 const METHODS: [&[u8]; 10] =
     [b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE", b"QUERY"];
 
-/// The method as it stands in the name of a span.
-pub fn method_name<'a>(facts: &Facts, method: &'a [u8]) -> &'a [u8] {
-    let method = if method.is_empty() { b"GET" } else { method };
+/// The method as it stands in the name of a span, or `HTTP`. An empty one means GET, as in `http.Request`; what could not be
+/// read means nothing.
+pub fn method_name<'a>(facts: &Facts, method: Field<'a>) -> &'a [u8] {
+    if !method.is_read() {
+        return b"HTTP";
+    }
+    let method = method.some().unwrap_or(b"GET");
     let known = match &facts.known_methods {
         None => METHODS.contains(&method),
         Some(methods) => methods.iter().any(|known| known.as_bytes() == method),
@@ -20,15 +24,15 @@ pub fn method_name<'a>(facts: &Facts, method: &'a [u8]) -> &'a [u8] {
     if known { method } else { b"HTTP" }
 }
 
-/// Writes the method's attributes and the span's name without a route. An empty method means GET, as in `http.Request`.
-pub fn method(facts: &Facts, method: &[u8], fragment: &mut Fragment<'_>) {
+/// Writes the method's attributes and the span's name without a route.
+pub fn method(facts: &Facts, method: Field<'_>, fragment: &mut Fragment<'_>) {
     let name = method_name(facts, method);
     fragment.name(&[name]);
-    if name == b"HTTP" {
-        fragment.text(keys::REQUEST_METHOD, "_OTHER");
-        fragment.text(keys::REQUEST_METHOD_ORIGINAL, method);
-    } else {
+    if name != b"HTTP" {
         fragment.text(keys::REQUEST_METHOD, name);
+    } else if let Some(original) = method.some() {
+        fragment.text(keys::REQUEST_METHOD, "_OTHER");
+        fragment.text(keys::REQUEST_METHOD_ORIGINAL, original);
     }
 }
 

@@ -3,7 +3,7 @@
 //! HTTP/2 has other types behind the `http.ResponseWriter`; its requests are passed over.
 
 use uprobed_sdk::net::host_and_port;
-use uprobed_sdk::{Correlation, Fragment, Join, Kind, Probe, Status, w3c};
+use uprobed_sdk::{Correlation, Field, Fragment, Join, Kind, Probe, Status, w3c};
 
 use crate::forwarded::Forwarded;
 use crate::{CHANNEL, Facts, group, keys, message, url};
@@ -89,7 +89,7 @@ pub fn connection_end() -> Probe {
 pub fn decode_request(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let request = Request::read(bytes);
     fragment.kind(Kind::Server);
-    message::method(facts, request.method().bytes(), fragment);
+    message::method(facts, request.method(), fragment);
     message::protocol(request.protocol().bytes(), fragment);
     let (path, query) = url::path_and_query(request.target().bytes());
     if !path.is_empty() {
@@ -117,8 +117,10 @@ fn decode_ends(request: &Request<'_>, fragment: &mut Fragment<'_>) {
         request.forwarded_host().bytes(),
         request.forwarded_proto().bytes(),
     );
-    let scheme: &[u8] = if request.tls().is_set() { b"https" } else { b"http" };
-    fragment.text(keys::URL_SCHEME, forwarded.scheme.unwrap_or(scheme));
+    let scheme = request.tls().word().map(|tls| if tls == 0 { &b"http"[..] } else { b"https" });
+    if let Some(scheme) = forwarded.scheme.or(scheme) {
+        fragment.text(keys::URL_SCHEME, scheme);
+    }
 
     let (host, port) = host_and_port(forwarded.host.unwrap_or(request.host().bytes()));
     if !host.is_empty() {
@@ -142,7 +144,7 @@ fn decode_ends(request: &Request<'_>, fragment: &mut Fragment<'_>) {
 
 pub fn decode_response(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let response = Response::read(bytes);
-    name_by_route(facts, response.method().bytes(), response.pattern().bytes(), fragment);
+    name_by_route(facts, response.method(), response.pattern().bytes(), fragment);
     if let Some(status) = response.status().integer() {
         // 0: the handler wrote nothing, which finishRequest is about to make a 200.
         message::status(if status == 0 { 200 } else { status }, 500.., fragment);
@@ -151,7 +153,7 @@ pub fn decode_response(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragm
 
 pub fn decode_connection_end(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let end = ConnectionEnd::read(bytes);
-    name_by_route(facts, end.method().bytes(), end.pattern().bytes(), fragment);
+    name_by_route(facts, end.method(), end.pattern().bytes(), fragment);
     let panicked = end.panic().is_set();
     let status = end.status().integer().filter(|status| *status != 0);
     // The status of a handler that panicked stays in a buffer unless the header was already written out.
@@ -165,7 +167,7 @@ pub fn decode_connection_end(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut
 }
 
 /// `GET example.com/items/{id}` is the route `/items/{id}`.
-fn name_by_route(facts: &Facts, method: &[u8], pattern: &[u8], fragment: &mut Fragment<'_>) {
+fn name_by_route(facts: &Facts, method: Field<'_>, pattern: &[u8], fragment: &mut Fragment<'_>) {
     let Some(slash) = pattern.iter().position(|byte| *byte == b'/') else { return };
     let route = &pattern[slash..];
     fragment.name(&[message::method_name(facts, method), b" ", route]);

@@ -55,26 +55,46 @@ fn believes_what_proxies_forwarded() {
 #[test]
 fn hands_on_a_tracestate_only_with_its_traceparent() {
     let parent = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
-    check("server request", &[("traceparent", parent.into()), ("tracestate", "a=1".into())], expect![[r#"
-        Kind::Server "GET" Status::Unset tracestate=a=1 http.request.method=GET url.scheme=http
-    "#]]);
-    check("server request", &[("tracestate", "a=1".into())], expect![[r#"
-        Kind::Server "GET" Status::Unset http.request.method=GET url.scheme=http
-    "#]]);
+    check(
+        "server request",
+        &[("traceparent", parent.into()), ("method", "GET".into()), ("tracestate", "a=1".into())],
+        expect![[r#"
+            Kind::Server "GET" Status::Unset tracestate=a=1 http.request.method=GET
+        "#]],
+    );
+    check(
+        "server request",
+        &[("tracestate", "a=1".into())],
+        expect![[r#"
+            Kind::Server "HTTP" Status::Unset
+        "#]],
+    );
 }
 
 #[test]
 fn calls_an_unknown_method_other() {
-    check("server request", &[("method", "BREW".into()), ("tls", 0xc000.into())], expect![[r#"
+    check(
+        "server request",
+        &[("method", "BREW".into()), ("tls", 0xc000.into())],
+        expect![[r#"
         Kind::Server "HTTP" Status::Unset http.request.method=_OTHER http.request.method_original=BREW url.scheme=https
-    "#]]);
+    "#]],
+    );
+    check(
+        "server request",
+        &[("method", Copied::Unreadable)],
+        expect![[r#"
+            Kind::Server "HTTP" Status::Unset
+        "#]],
+    );
     let target = with_setting(target(GO), "known-methods", "GET, BREW");
     let mut batch = Batch::new::<Http>(&target);
     batch.hit("server request", &[("method", "BREW".into())]).hit("server request", &[("method", "POST".into())]);
     expect![[r#"
-        Kind::Server "BREW" Status::Unset http.request.method=BREW url.scheme=http
-        Kind::Server "HTTP" Status::Unset http.request.method=_OTHER http.request.method_original=POST url.scheme=http
-    "#]].assert_eq(&batch.decoded::<Http>(&target));
+        Kind::Server "BREW" Status::Unset http.request.method=BREW
+        Kind::Server "HTTP" Status::Unset http.request.method=_OTHER http.request.method_original=POST
+    "#]]
+    .assert_eq(&batch.decoded::<Http>(&target));
 }
 
 #[test]
@@ -84,7 +104,10 @@ fn says_what_a_server_answered() {
     let target = target(GO);
     let mut batch = Batch::new::<Http>(&target);
     for (status, pattern) in answers {
-        batch.hit("server response", &[("status", status.into()), ("method", "GET".into()), ("pattern", pattern.into())]);
+        batch.hit(
+            "server response",
+            &[("status", status.into()), ("method", "GET".into()), ("pattern", pattern.into())],
+        );
     }
     expect![[r#"
         Kind::Unset "" Status::Unset http.response.status_code=200
@@ -92,7 +115,8 @@ fn says_what_a_server_answered() {
         Kind::Unset "GET /items/{id}" Status::Unset http.route=/items/{id} http.response.status_code=200
         Kind::Unset "GET /items/{$}" Status::Error http.route=/items/{$} http.response.status_code=503 error.type=503
         Kind::Unset "" Status::Unset http.response.status_code=200
-    "#]].assert_eq(&batch.decoded::<Http>(&target));
+    "#]]
+    .assert_eq(&batch.decoded::<Http>(&target));
 }
 
 #[test]
@@ -101,7 +125,8 @@ fn tells_a_panic_from_a_hijack() {
     let mut batch = Batch::new::<Http>(&target);
     // status, whether the header was sent, g._panic
     for (status, sent, panic) in [(0, 0, 0xc000), (200, 0, 0xc000), (200, 1, 0xc000), (0, 0, 0), (101, 1, 0)] {
-        let copied = [("status", status), ("header_sent", sent), ("panic", panic)].map(|(name, word)| (name, word.into()));
+        let copied =
+            [("status", status), ("header_sent", sent), ("panic", panic)].map(|(name, word)| (name, word.into()));
         batch.hit("server connection end", &copied);
     }
     expect![[r#"
@@ -110,7 +135,8 @@ fn tells_a_panic_from_a_hijack() {
         Kind::Unset "" Status::Error http.response.status_code=200 error.type=panic
         Kind::Unset "" Status::Unset
         Kind::Unset "" Status::Unset http.response.status_code=101
-    "#]].assert_eq(&batch.decoded::<Http>(&target));
+    "#]]
+    .assert_eq(&batch.decoded::<Http>(&target));
 }
 
 #[test]
@@ -148,16 +174,27 @@ fn says_what_a_client_asked() {
         "client request",
         &[("scheme", "http".into()), ("host", "h".into()), ("opaque", "//me:secret@h/a%20b".into())],
         expect![[r#"
-            Kind::Client "GET" Status::Unset http.request.method=GET server.address=h server.port=80 url.full=http://REDACTED:REDACTED@h/a%20b
+            Kind::Client "HTTP" Status::Unset server.address=h server.port=80 url.full=http://REDACTED:REDACTED@h/a%20b
         "#]],
     );
 }
 
 #[test]
 fn drops_a_round_trip_that_is_not_http() {
-    check("client request", &[("scheme", "file".into())], expect![[r#"
+    check(
+        "client request",
+        &[("scheme", Copied::Unreadable), ("host", "h:1".into())],
+        expect![[r#"
+        Kind::Client "HTTP" Status::Unset server.address=h server.port=1
+    "#]],
+    );
+    check(
+        "client request",
+        &[("scheme", "file".into())],
+        expect![[r#"
         Kind::Unset "" Status::Unset dropped
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -170,6 +207,7 @@ fn says_what_a_client_was_answered() {
         batch.hit("client response", &[("status", status.into()), ("protocol", protocol.into()), ("error", "".into())]);
     }
     batch.hit("client response", &[("error", "*net.OpError".into())]);
+    batch.hit("client response", &[("error", Copied::Unreadable)]);
     expect![[r#"
         Kind::Unset "" Status::Unset network.peer.address=127.0.0.1 network.peer.port=8080
         Kind::Unset "" Status::Unset
@@ -178,7 +216,9 @@ fn says_what_a_client_was_answered() {
         Kind::Unset "" Status::Error http.response.status_code=404 error.type=404 network.protocol.version=1.1
         Kind::Unset "" Status::Error http.response.status_code=99 error.type=99 network.protocol.version=1.1
         Kind::Unset "" Status::Error error.type=*net.OpError
-    "#]].assert_eq(&batch.decoded::<Http>(&target));
+        Kind::Unset "" Status::Error error.type=_OTHER
+    "#]]
+    .assert_eq(&batch.decoded::<Http>(&target));
 }
 
 #[test]

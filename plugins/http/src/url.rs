@@ -160,7 +160,10 @@ mod tests {
             ("sig=abc", "sig=REDACTED"),
             ("a=1&sig=ab=c&b=2", "a=1&sig=REDACTED&b=2"),
             ("design=x&sigma=1&Sig=2", "design=x&sigma=1&Sig=2"),
-            ("Signature=x&AWSAccessKeyId=y&X-Goog-Signature=z", "Signature=REDACTED&AWSAccessKeyId=REDACTED&X-Goog-Signature=REDACTED"),
+            (
+                "Signature=x&AWSAccessKeyId=y&X-Goog-Signature=z",
+                "Signature=REDACTED&AWSAccessKeyId=REDACTED&X-Goog-Signature=REDACTED",
+            ),
             ("sig", "sig"),
             ("&&sig=", "&&sig=REDACTED"),
         ];

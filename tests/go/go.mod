@@ -1,0 +1,3 @@
+module uprobed.test
+
+go 1.21

@@ -1,0 +1,9 @@
+//go:build go1.22
+
+package main
+
+// patterns are routes that only newer muxes know: with methods and wildcards.
+func (s *service) patterns() {
+	s.mux.HandleFunc("GET /items/{id}/{rest...}", s.plain)
+	s.mux.HandleFunc("/users/{name}/calls/{rest...}", s.plain)
+}

@@ -1,0 +1,27 @@
+//! What the live tests, the demo and the measurement share: Go programs that are built and run, uprobed beside them, the
+//! spans that it wrote, and the comparison of those with what the programs know about themselves.
+//!
+//! No expected value comes from uprobed.
+
+pub mod faults;
+pub mod journal;
+pub mod otlp;
+pub mod process;
+pub mod programs;
+pub mod scene;
+pub mod sink;
+pub mod tracer;
+pub mod tree;
+pub mod verdict;
+
+use std::path::PathBuf;
+
+/// The checkout.
+pub fn root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Where tests put what they build and write; `UPROBED_SCRATCH` says another place.
+pub fn scratch() -> PathBuf {
+    std::env::var_os("UPROBED_SCRATCH").map_or_else(|| root().join("target/tests"), PathBuf::from)
+}

@@ -1,0 +1,24 @@
+//! The demo and the measurement: builds what they trace with, and hands over to the programs in `tests/`.
+
+use anyhow::Result;
+
+use crate::place::Place;
+use crate::step::{cargo, run, say};
+use crate::{build, tools};
+
+pub fn demo(place: &Place, arguments: &[String]) -> Result<()> {
+    hand_over(place, "demo", arguments)
+}
+
+pub fn bench(place: &Place, arguments: &[String]) -> Result<()> {
+    hand_over(place, "bench", arguments)
+}
+
+fn hand_over(place: &Place, name: &str, arguments: &[String]) -> Result<()> {
+    tools::need_go()?;
+    tools::need_root(name)?;
+    build::all(place)?;
+    say(&format!("building the {name}"));
+    run(cargo(&place.root).args(["build", "--release", "--package", "uprobed-tests", "--bins"]))?;
+    run(std::process::Command::new(place.target.join("release").join(name)).current_dir(&place.root).args(arguments))
+}
