@@ -8,7 +8,6 @@ import (
 	"log"
 	"net/http"
 	"os"
-	"strings"
 )
 
 func main() {
@@ -29,8 +28,8 @@ func main() {
 		return response.StatusCode, err
 	}
 
-	http.HandleFunc("/orders/", func(w http.ResponseWriter, r *http.Request) {
-		id := strings.TrimPrefix(r.URL.Path, "/orders/")
+	http.HandleFunc("GET /orders/{day}/{id}", func(w http.ResponseWriter, r *http.Request) {
+		id := r.PathValue("day") + "/" + r.PathValue("id")
 		price := make(chan int)
 		go func() {
 			status, err := get(r, "/prices/"+id)

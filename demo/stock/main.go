@@ -10,15 +10,15 @@ import (
 )
 
 func main() {
-	http.HandleFunc("/items/", func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "9") {
+	http.HandleFunc("GET /items/{day}/{id}", func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.PathValue("id"), "9") {
 			http.NotFound(w, r)
 			return
 		}
 		fmt.Fprintln(w, "one left")
 	})
-	http.HandleFunc("/prices/", func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "33") {
+	http.HandleFunc("GET /prices/{day}/{id}", func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.PathValue("id"), "33") {
 			http.Error(w, "no price today", http.StatusInternalServerError)
 			return
 		}

@@ -10,12 +10,12 @@ use aya_ebpf::{
 use core::ffi::{c_long, c_void};
 use uprobed_ebpf::{
     interpret::{self, Next, Place, STEPS, State, Target},
-    program::{Program, Role, amd64, flags},
+    program::{Correlation, FETCH_WORDS, Program, Role, amd64, flags},
     wire::{Process, cookie, counter},
 };
 
 use crate::{
-    identity,
+    identity, join,
     maps::{self, PROGRAMS},
 };
 
@@ -80,13 +80,18 @@ fn serve(process: &Process, program: &Program, state: &mut State, thread: u32) {
         }
         return;
     }
-    if !find_place(program, state, thread) {
+    // An end that is found by words does not ask where it happens.
+    let is_placeless = program.role != Role::Start as u8 && program.correlation == Correlation::Words as u8;
+    if is_placeless {
+        state.place = Place { g: 0, goid: 0, depth: 0 };
+    } else if !find_place(program, state, thread) {
         return maps::count(counter::UNREADABLE);
     }
     if program.role != Role::Start as u8 && !identity::may_end(process, program, state) {
         // The cheap way out, before anything is copied.
         return;
     }
+    state.is_published = join::is_wanted(program);
     state.traceparent_capture = if program.role == Role::Start as u8 { program.traceparent.into() } else { 0xff };
     run(program, state);
     if state.unreadable > 0 {
@@ -129,7 +134,7 @@ fn run(program: &Program, state: &mut State) {
     let mut context = Context { state, program };
     // SAFETY: the callback takes the context that stands here.
     unsafe {
-        bpf_loop(STEPS, one_step as *mut c_void, (&raw mut context).cast(), 0);
+        bpf_loop(STEPS / AT_ONCE, some_steps as *mut c_void, (&raw mut context).cast(), 0);
     }
 }
 
@@ -138,15 +143,23 @@ struct Context {
     program: *const Program,
 }
 
+/// Steps of one call: returning is dear on CPUs whose return predictor has to be distrusted (SRSO, Retbleed).
+const AT_ONCE: u32 = 8;
+
 #[inline(never)]
-extern "C" fn one_step(_: u32, context: *mut c_void) -> c_long {
+extern "C" fn some_steps(_: u32, context: *mut c_void) -> c_long {
     // SAFETY: `run` passes a Context whose pointers outlive the loop.
     let context = unsafe { &*context.cast::<Context>() };
     // SAFETY: as above; nobody else looks at the state meanwhile.
-    match interpret::step(&mut User, unsafe { &mut *context.state }, unsafe { &*context.program }) {
-        Next::Go => 0,
-        Next::Done => 1,
+    let (state, program) = unsafe { (&mut *context.state, &*context.program) };
+    let mut count = 0;
+    while count < AT_ONCE {
+        if interpret::step(&mut User, state, program) == Next::Done {
+            return 1;
+        }
+        count += 1;
     }
+    0
 }
 
 /// Where in the program the hit happened; false if that cannot be read.
@@ -159,11 +172,17 @@ fn find_place(program: &Program, state: &mut State, thread: u32) -> bool {
         return true;
     }
     let g = register(state, program.g_register);
-    let (Some(goid), Some(top)) =
-        (load(g.wrapping_add(program.goid.into())), load(g.wrapping_add(program.stack_hi.into())))
-    else {
+    // Both at once; the window is not in use yet.
+    let distance = u64::from(program.goid).wrapping_sub(program.stack_hi.into());
+    let words = User::bound(distance >> 3, FETCH_WORDS as u64 - 1) as usize;
+    let window = state.window.as_mut_ptr();
+    // SAFETY: the window is longer than FETCH_WORDS words.
+    let is_read = unsafe { User.read(g.wrapping_add(program.stack_hi.into()), window.cast(), words as u32 * 8 + 8) };
+    if !is_read {
         return false;
-    };
+    }
+    // SAFETY: as above; both words were read.
+    let (top, goid) = unsafe { (*window, *window.add(words)) };
     state.place = Place { g, goid, depth: top.wrapping_sub(stack_pointer) };
     true
 }

@@ -5,7 +5,7 @@
 use aya_ebpf::helpers::generated::bpf_loop;
 use core::ffi::{c_long, c_void};
 use uprobed_ebpf::{
-    interpret::{State, Target},
+    interpret::{self, State, Target},
     program::{Correlation, KEPT, NO_SLOT, Program, Role, flags},
     traceparent,
     wire::{
@@ -18,13 +18,17 @@ use crate::{
     context::random,
     hit::{User, load},
     join,
-    maps::{self, CONTEXTS, GOROUTINES, PUBLISHED, SPANS, count},
+    maps::{self, CONTEXTS, GOROUTINES, SPANS, count},
 };
 
 /// Contexts that a walk follows: middleware adds one or two each.
 const CONTEXT_DEPTH: u32 = 16;
+/// `BPF_NOEXIST`: fail where the key is in use.
+const NO_EXIST: u64 = 1;
 /// Spans on one goroutine whose end was not seen, found at one start.
 const ABANDONED_AT_ONCE: u32 = 3;
+/// Spans of other kinds that may be open within one that is looked for by its goroutine.
+const NESTED: u32 = 3;
 
 /// Copies a value between two places that are not the same. An assignment may become a call of memmove, byte by byte in the kernel.
 #[inline(always)]
@@ -63,13 +67,11 @@ pub fn open(named: &Named) -> Option<&'static mut Open> {
     keyed(&named.key).filter(|entry| entry.context.span == named.context.span)
 }
 
-/// Puts the hit's key into the state. False if the correlation is by goroutine, and its innermost span is of another kind.
+/// Puts the hit's key into the state. False if the correlation is by goroutine, and no span of this kind is open on it.
 #[inline(always)]
 fn find_key(process: &Process, program: &Program, state: &mut State) -> bool {
     if program.correlation == Correlation::Goroutine as u8 {
-        let Some(entry) = goroutine(process, state) else { return false };
-        copy(&entry.top.key, &mut state.key);
-        return entry.top.context.span != 0 && entry.top.key.span == program.span;
+        return find_on_goroutine(process, program, state);
     }
     state.key.slot = process.slot;
     state.key.span = program.span;
@@ -82,6 +84,31 @@ fn find_key(process: &Process, program: &Program, state: &mut State) -> bool {
         state.key.b = state.place.depth;
     }
     true
+}
+
+/// Puts the key of the goroutine's innermost span of this kind into the state. Others may be open within it: a handler panicked during a call.
+#[inline(always)]
+fn find_on_goroutine(process: &Process, program: &Program, state: &mut State) -> bool {
+    let Some(entry) = goroutine(process, state) else { return false };
+    if program.flags & flags::INHERITS != 0 && entry.top.context.span == 0 && open(&entry.inherited).is_some() {
+        copy(&entry.inherited, &mut state.named);
+    } else {
+        copy(&entry.top, &mut state.named);
+    }
+    let mut count = 0;
+    while count < NESTED {
+        if state.named.context.span == 0 {
+            return false;
+        }
+        if state.named.key.span == program.span {
+            copy(&state.named.key, &mut state.key);
+            return true;
+        }
+        let Some(inner) = open(&state.named) else { return false };
+        copy(&inner.previous, &mut state.named);
+        count += 1;
+    }
+    false
 }
 
 /// False where it is clear before the captures run that there is no span to speak of. Hands the kept words to the captures.
@@ -112,13 +139,9 @@ pub fn may_end(process: &Process, program: &Program, state: &mut State) -> bool 
 #[inline(never)]
 pub fn start(process: &Process, program: &Program, state: &mut State) -> bool {
     find_key(process, program, state);
-    if let Some(left) = keyed(&state.key) {
-        abandon(state, &left.context);
-        let _ = SPANS.remove(&state.key);
-    }
     let mut entry = goroutine(process, state);
     if let Some(entry) = entry.as_deref_mut() {
-        drop_dead(entry, state);
+        drop_dead(entry, state, state.place.depth);
     }
     let source = find_parent(process, program, state, entry.as_deref());
     identify(state, source);
@@ -133,13 +156,15 @@ pub fn start(process: &Process, program: &Program, state: &mut State) -> bool {
     }
     state.open.goroutine = if is_current { state.place.g } else { 0 };
     state.open.goid = state.place.goid;
+    state.open.depth = state.place.depth;
+    state.open.is_marked = 0;
     state.open.is_published = 0;
     state.open.own_context = if program.own_context == NO_SLOT { 0 } else { state.word::<User>(program.own_context) };
     state.open.previous.context.span = 0;
     if is_current && let Some(entry) = entry.as_deref() {
         copy(&entry.top, &mut state.open.previous);
     }
-    if SPANS.insert(&state.key, &state.open, 0).is_err() {
+    if SPANS.insert(&state.key, &state.open, NO_EXIST).is_err() && !replace(state) {
         count(counter::SPANS_FULL);
         return false;
     }
@@ -164,6 +189,18 @@ pub fn start(process: &Process, program: &Program, state: &mut State) -> bool {
     true
 }
 
+/// Puts the span in the place of one with the same key, whose end was not seen. False if the table is full.
+#[inline(never)]
+fn replace(state: &mut State) -> bool {
+    if let Some(left) = keyed(&state.key) {
+        abandon(state, &left.context);
+        if left.is_published != 0 {
+            join::withdraw(left);
+        }
+    }
+    SPANS.insert(&state.key, &state.open, 0).is_ok()
+}
+
 /// An end, an event or a mark of an open span. True if its record is to be handed on.
 #[inline(never)]
 pub fn go_on(process: &Process, program: &Program, state: &mut State) -> bool {
@@ -181,22 +218,44 @@ pub fn go_on(process: &Process, program: &Program, state: &mut State) -> bool {
         join::publish(process, program, state);
     }
     if program.role == Role::End as u8 {
-        end(process, entry, &state.key);
+        end(process, state, entry);
     }
-    program.role != Role::Mark as u8
+    if program.role != Role::Mark as u8 {
+        return true;
+    }
+    keep(program, state, entry);
+    false
+}
+
+/// Hands the words that a mark keeps to the span, unless one has done so before.
+#[inline(always)]
+fn keep(program: &Program, state: &State, entry: &mut Open) {
+    if entry.is_marked != 0 {
+        return;
+    }
+    let mut index = 0;
+    while index < KEPT {
+        let slot = program.keep[index];
+        if slot != NO_SLOT {
+            entry.kept[index] = state.word::<User>(slot);
+            entry.is_marked = 1;
+        }
+        index += 1;
+    }
 }
 
 /// Forgets a span everywhere.
 #[inline(always)]
-fn end(process: &Process, entry: &Open, key: &SpanKey) {
+fn end(process: &Process, state: &mut State, entry: &Open) {
     if entry.goroutine != 0
         && let Some(goroutine) = goroutine_of(process, entry)
-        && goroutine.top.context.span == entry.context.span
     {
-        if open(&entry.previous).is_some() {
+        if goroutine.top.context.span != entry.context.span {
+            // What is open within it has lost its end: a panic went through.
+            drop_dead(goroutine, state, entry.depth + 1);
+        }
+        if goroutine.top.context.span == entry.context.span {
             copy(&entry.previous, &mut goroutine.top);
-        } else {
-            goroutine.top.context.span = 0;
         }
     }
     if entry.own_context != 0 {
@@ -209,14 +268,9 @@ fn end(process: &Process, entry: &Open, key: &SpanKey) {
         }
     }
     if entry.is_published != 0 {
-        // SAFETY: as above.
-        if let Some(published) = unsafe { PUBLISHED.get(&entry.published) }
-            && published.context.span == entry.context.span
-        {
-            let _ = PUBLISHED.remove(&entry.published);
-        }
+        join::withdraw(entry);
     }
-    let _ = SPANS.remove(key);
+    let _ = SPANS.remove(&state.key);
 }
 
 /// The goroutine that a span is current on, unless its g stands for another by now.
@@ -230,15 +284,18 @@ fn goroutine_of(process: &Process, entry: &Open) -> Option<&'static mut Goroutin
 
 /// Spans that began at this depth or deeper are over: their frames are gone.
 #[inline(always)]
-fn drop_dead(entry: &mut Goroutine, state: &mut State) {
+fn drop_dead(entry: &mut Goroutine, state: &mut State, depth: u64) {
     let mut count = 0;
     while count < ABANDONED_AT_ONCE {
-        if entry.top.context.span == 0 || entry.top.depth < state.place.depth {
+        if entry.top.context.span == 0 || entry.top.depth < depth {
             return;
         }
         match open(&entry.top) {
             Some(left) => {
                 abandon(state, &left.context);
+                if left.is_published != 0 {
+                    join::withdraw(left);
+                }
                 copy(&left.previous, &mut state.named);
                 let _ = SPANS.remove(&entry.top.key);
                 copy(&state.named, &mut entry.top);
@@ -247,7 +304,7 @@ fn drop_dead(entry: &mut Goroutine, state: &mut State) {
         }
         count += 1;
     }
-    if entry.top.depth >= state.place.depth {
+    if entry.top.depth >= depth {
         entry.top.context.span = 0;
     }
 }
@@ -352,7 +409,7 @@ extern "C" fn one_context(_: u32, walk: *mut c_void) -> c_long {
     let walk = unsafe { &mut *walk.cast::<Walk>() };
     // SAFETY: as above; nobody else looks at the state meanwhile.
     let (process, state) = unsafe { (&*walk.process, &mut *walk.state) };
-    let (Some(itab), Some(data)) = (load(walk.address), load(walk.address.wrapping_add(8))) else { return 1 };
+    let Some([itab, data]) = interpret::words(&mut User, walk.address) else { return 1 };
     if itab == 0 || data == 0 {
         return 1;
     }

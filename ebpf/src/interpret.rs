@@ -5,7 +5,9 @@
 use core::mem::MaybeUninit;
 
 use crate::{
-    program::{ABORT, CAPTURE_BYTES, Code, KEPT, OPS, Op, Program, WORDS},
+    program::{
+        ABORT, CAPTURE_BYTES, Code, FETCH_WORDS, KEPT, OPS, Op, Program, RECORD, WINDOW_WORDS, WINDOWS, WORDS, ZERO,
+    },
     wire::{Goroutine, Named, Open, Published, Record, SpanKey, state},
 };
 
@@ -49,10 +51,14 @@ pub struct State {
     pub unreadable: u32,
     /// 1 when the program asked not to be recorded.
     pub aborted: u32,
-    pub reserved: u32,
+    /// Whether any process publishes, for `IF_PUBLISHED`.
+    pub is_published: u32,
     /// Load bias of the process.
     pub bias: u64,
     pub words: [u64; WORDS],
+    /// What `FETCH` read, and what it said of each window. The slack at the end is for a bounded copy at a bounded place.
+    pub window: [u64; WINDOW_WORDS + FETCH_WORDS + 1],
+    pub windows: [u8; WINDOWS],
     pub registers: [u64; 32],
     pub kept: [u64; KEPT],
     pub join: Join,
@@ -169,6 +175,36 @@ impl State {
         unsafe { *self.words.as_mut_ptr().add(T::bound(slot.into(), WORDS as u64 - 1) as usize) = value }
     }
 
+    /// A word of the window, and what is to be known of its window.
+    #[inline(always)]
+    fn window<T: Target>(&self, op: &Op, index: u8) -> (u64, u8) {
+        // SAFETY: both indices are masked with their array's (power of two) length less one.
+        unsafe {
+            (
+                *self.window.as_ptr().add(T::bound(index.into(), WINDOW_WORDS as u64 - 1) as usize),
+                *self.windows.as_ptr().add(T::bound(op.offset as u64, WINDOWS as u64 - 1) as usize),
+            )
+        }
+    }
+
+    /// As `fail`, for operations that make a word.
+    #[inline(always)]
+    fn fail_word<T: Target>(&mut self, op: &Op, failure: u8) {
+        if op.target == ZERO { self.set::<T>(op.a, 0) } else { self.fail(op, failure) }
+    }
+
+    /// As `fail`, for operations that record a capture.
+    #[inline(always)]
+    fn fail_capture<T: Target>(&mut self, target: &mut T, op: &Op, failure: u8) {
+        if op.target != RECORD {
+            return self.fail(op, failure);
+        }
+        if failure == state::UNREADABLE {
+            self.unreadable += 1;
+        }
+        self.capture(target, op, failure, 0, 0);
+    }
+
     #[inline(always)]
     fn fail(&mut self, op: &Op, failure: u8) {
         self.failure = failure.into();
@@ -250,7 +286,7 @@ impl State {
 
 /// Reads whole words. Into memory that is not cleared before: clearing would be a call in the kernel.
 #[inline(always)]
-fn words<T: Target, const N: usize>(target: &mut T, address: u64) -> Option<[u64; N]> {
+pub fn words<T: Target, const N: usize>(target: &mut T, address: u64) -> Option<[u64; N]> {
     let mut words = MaybeUninit::<[u64; N]>::uninit();
     // SAFETY: there is room for N words, and they are all written if the reading succeeded.
     unsafe { target.read(address, words.as_mut_ptr().cast(), N as u32 * 8).then(|| words.assume_init()) }
@@ -330,7 +366,48 @@ pub fn step<T: Target>(target: &mut T, state: &mut State, program: &Program) -> 
         Code::MAP => map(target, state, op),
         Code::MAP_KEY => map_key(target, state, op, program),
         Code::MAP_KEY_MORE => {}
-        Code::JOIN_ADDRESS => join_address(target, state, op),
+        Code::FETCH => fetch(target, state, op),
+        Code::PICK => {
+            let (word, status) = state.window::<T>(op, op.b);
+            if status == state::READ {
+                state.set::<T>(op.a, extend(word >> ((op.value >> 16 & 7) * 8), op.value));
+            } else {
+                state.fail_word::<T>(op, status);
+            }
+        }
+        Code::PICK_WORD => {
+            let (word, status) = state.window::<T>(op, op.b);
+            if status == state::READ {
+                state.word_capture::<T>(op, extend(word >> ((op.value >> 16 & 7) * 8), op.value));
+            } else {
+                state.fail_capture(target, op, status);
+            }
+        }
+        Code::PICK_STRING => {
+            let ((pointer, status), (length, _)) = (state.window::<T>(op, op.b), state.window::<T>(op, op.b.wrapping_add(1)));
+            if status == state::READ {
+                state.string(target, op, pointer, length, op.value);
+            } else {
+                state.fail_capture(target, op, status);
+            }
+        }
+        Code::IF_PUBLISHED => {
+            if state.is_published == 0 {
+                state.pc = op.target.into();
+            }
+        }
+        Code::PICK_ADDRESS => {
+            let ((pointer, status), (length, _)) = (state.window::<T>(op, op.b), state.window::<T>(op, op.b.wrapping_add(1)));
+            if status == state::READ {
+                join_address(target, state, op, pointer, length);
+            }
+        }
+        Code::JOIN_ADDRESS => {
+            let base = state.word::<T>(op.b);
+            if base >= NIL && let Some([pointer, length]) = words(target, base.wrapping_add(op.offset as i64 as u64)) {
+                join_address(target, state, op, pointer, length);
+            }
+        }
         Code::JOIN_NUMBER => {
             let index = T::bound(op.a.into(), 3) as usize;
             if index < 3 {
@@ -347,7 +424,7 @@ pub fn step<T: Target>(target: &mut T, state: &mut State, program: &Program) -> 
 fn load<T: Target>(target: &mut T, state: &mut State, op: &Op) {
     let base = state.word::<T>(op.b);
     if base < NIL {
-        return state.fail(op, state::ABSENT);
+        return state.fail_word::<T>(op, state::ABSENT);
     }
     let address = base.wrapping_add(op.offset as i64 as u64);
     let mut word = 0u64;
@@ -362,28 +439,47 @@ fn load<T: Target>(target: &mut T, state: &mut State, op: &Op) {
         }
     };
     if !read {
-        return state.fail(op, state::UNREADABLE);
+        return state.fail_word::<T>(op, state::UNREADABLE);
     }
-    if op.value & 0x100 != 0 {
-        word = match op.value as u8 {
-            1 => word as u8 as i8 as i64 as u64,
-            2 => word as u16 as i16 as i64 as u64,
-            4 => word as u32 as i32 as i64 as u64,
-            _ => word,
-        };
-    }
-    state.set::<T>(op.a, word);
+    state.set::<T>(op.a, extend(word, op.value));
+}
+
+/// The low bytes of a word, as `LOAD`'s value says.
+#[inline(always)]
+fn extend(word: u64, size: u64) -> u64 {
+    let shift = 64u32.wrapping_sub((size as u32 & 15) * 8);
+    let top = word << (shift & 63);
+    if size & 0x100 != 0 { (top as i64 >> (shift & 63)) as u64 } else { top >> (shift & 63) }
+}
+
+/// Reads a struct's words into the window.
+#[inline(always)]
+fn fetch<T: Target>(target: &mut T, state: &mut State, op: &Op) {
+    let base = state.word::<T>(op.b);
+    let first = T::bound(op.value, WINDOW_WORDS as u64 - 1) as usize;
+    let length = T::bound(op.value >> 5, FETCH_WORDS as u64 * 8) as u32;
+    let status = if base < NIL {
+        state::ABSENT
+    } else {
+        // SAFETY: `first` is below WINDOW_WORDS and `length` at most FETCH_WORDS words; the window holds both.
+        let into = unsafe { state.window.as_mut_ptr().add(first) };
+        // SAFETY: as above.
+        let is_read = unsafe { target.read(base.wrapping_add(op.offset as i64 as u64), into.cast(), length) };
+        if is_read { state::READ } else { state::UNREADABLE }
+    };
+    // SAFETY: the index is masked with the array's length less one.
+    unsafe { *state.windows.as_mut_ptr().add(T::bound(op.a.into(), WINDOWS as u64 - 1) as usize) = status };
 }
 
 #[inline(always)]
 fn string<T: Target>(target: &mut T, state: &mut State, op: &Op) {
     let base = state.word::<T>(op.b);
     if base < NIL {
-        return state.fail(op, state::ABSENT);
+        return state.fail_capture(target, op, state::ABSENT);
     }
     match words(target, base.wrapping_add(op.offset as i64 as u64)) {
         Some([pointer, length]) => state.string(target, op, pointer, length, op.value),
-        None => state.fail(op, state::UNREADABLE),
+        None => state.fail_capture(target, op, state::UNREADABLE),
     }
 }
 
@@ -394,7 +490,7 @@ fn dynamic_type<T: Target>(target: &mut T, state: &mut State, op: &Op) {
         // internal/abi.ITab: Inter, Type, Hash, Fun (Go 1.18 to 1.27).
         match state.load(target, address.wrapping_add(8)) {
             Some(ty) => address = ty,
-            None => return state.fail(op, state::UNREADABLE),
+            None => return state.fail_capture(target, op, state::UNREADABLE),
         }
     }
     if address >= NIL {
@@ -415,17 +511,14 @@ fn map<T: Target>(target: &mut T, state: &mut State, op: &Op) {
         // A nil map has no keys: each is absent.
         return;
     }
-    let [kind, first, second, third, fourth, _, _, value_size] = op.value.to_le_bytes();
+    let [kind, first, _, third, _, _, _, value_size] = op.value.to_le_bytes();
     let value_size = u32::from(value_size);
-    let words = if kind == 0 {
-        (state.load(target, base.wrapping_add(first.into())), state.load(target, base.wrapping_add(second.into())))
-    } else {
-        (state.load(target, base.wrapping_add(second.into())), state.load(target, base.wrapping_add(first.into())))
-    };
-    let (Some(sizes), Some(pointer)) = words else {
+    // `B` is a byte within its word, and the pointer comes behind it; `dirPtr` comes before `dirLen`.
+    let Some([low, high]) = words(target, base.wrapping_add((first & !7).into())) else {
         state.map.failure = state::UNREADABLE.into();
         return;
     };
+    let (sizes, pointer) = if kind == 0 { (low >> ((first & 7) * 8), high) } else { (high, low) };
     state.map.groups = pointer;
     if kind == 0 {
         // runtime.hmap: 2^B buckets, each of 8 hash bytes, 8 keys, 8 values and the address of an overflow bucket (not followed
@@ -448,10 +541,7 @@ fn map<T: Target>(target: &mut T, state: &mut State, op: &Op) {
                 state.map.count = 0;
                 return;
             };
-            let (Some(data), Some(mask)) = (
-                state.load(target, table.wrapping_add(third.into())),
-                state.load(target, table.wrapping_add(fourth.into())),
-            ) else {
+            let Some([data, mask]) = words(target, table.wrapping_add(third.into())) else {
                 state.map.failure = state::UNREADABLE.into();
                 state.map.count = 0;
                 return;
@@ -470,15 +560,11 @@ fn map<T: Target>(target: &mut T, state: &mut State, op: &Op) {
 fn map_key<T: Target>(target: &mut T, state: &mut State, op: &Op, program: &Program) {
     let cursor = state.map.cursor;
     let group = cursor >> 3;
-    if group >= state.map.count {
-        state.map.cursor = 0;
-        let failure = state.map.failure as u8;
-        if failure == state::UNREADABLE {
-            state.unreadable += 1;
-        }
-        return state.capture(target, op, failure, 0, 0);
-    }
     let stay = state.pc - 1;
+    let next = state.pc + (u32::from(op.b).wrapping_sub(1) >> 3 & 3);
+    if group >= state.map.count {
+        return key_is_absent(target, state, op, next);
+    }
     if state.map.loaded != group {
         let size = T::bound(state.map.group_size.into(), 511) as u32;
         let address = state.map.groups.wrapping_add(u64::from(group) * u64::from(state.map.group_size));
@@ -510,6 +596,9 @@ fn map_key<T: Target>(target: &mut T, state: &mut State, op: &Op, program: &Prog
         slot += 1;
     }
     if found == 8 {
+        if group + 1 >= state.map.count {
+            return key_is_absent(target, state, op, next);
+        }
         state.map.cursor = (group + 1) << 3;
         state.pc = stay;
         return;
@@ -520,7 +609,19 @@ fn map_key<T: Target>(target: &mut T, state: &mut State, op: &Op, program: &Prog
         return;
     }
     state.map.cursor = 0;
+    state.pc = next;
     map_value(target, state, op, found);
+}
+
+#[inline(always)]
+fn key_is_absent<T: Target>(target: &mut T, state: &mut State, op: &Op, next: u32) {
+    state.map.cursor = 0;
+    state.pc = next;
+    let failure = state.map.failure as u8;
+    if failure == state::UNREADABLE {
+        state.unreadable += 1;
+    }
+    state.capture(target, op, failure, 0, 0);
 }
 
 /// Whether the key in `slot` of the loaded group is the one that this operation and those after it spell.
@@ -578,21 +679,16 @@ fn map_value<T: Target>(target: &mut T, state: &mut State, op: &Op, slot: u32) {
 
 /// An address of 4 or 16 bytes, in its 16-byte form (RFC 4291, 2.5.5.2).
 #[inline(always)]
-fn join_address<T: Target>(target: &mut T, state: &mut State, op: &Op) {
-    let base = state.word::<T>(op.b);
-    if base < NIL {
-        return;
-    }
-    let Some(header) = words::<T, 2>(target, base.wrapping_add(op.offset as i64 as u64)) else { return };
+fn join_address<T: Target>(target: &mut T, state: &mut State, op: &Op, pointer: u64, length: u64) {
     let mut address = [0u64; 2];
     // SAFETY: `address` is 16 bytes.
     let read = unsafe {
-        match header[1] {
+        match length {
             4 => {
                 address[1] = 0xffff_0000;
-                target.read(header[0], address.as_mut_ptr().cast::<u8>().add(12), 4)
+                target.read(pointer, address.as_mut_ptr().cast::<u8>().add(12), 4)
             }
-            16 => target.read(header[0], address.as_mut_ptr().cast(), 16),
+            16 => target.read(pointer, address.as_mut_ptr().cast(), 16),
             _ => false,
         }
     };

@@ -2,13 +2,13 @@
 
 use uprobed_ebpf::{
     interpret::State,
-    program::Program,
-    wire::{JoinKey, Process, counter},
+    program::{Program, flags},
+    wire::{JoinKey, Open, Process, counter},
 };
 
 use crate::{
     identity::{copy, open},
-    maps::{PUBLISHED, SPANS, count},
+    maps::{PUBLISHED, PUBLISHERS, SPANS, count},
 };
 
 /// Says to the other end of the connection which span, the one of `state.key`, uses it.
@@ -22,7 +22,7 @@ pub fn publish(process: &Process, program: &Program, state: &mut State) {
     let entry = unsafe { &mut *entry };
     if entry.is_published != 0 {
         // A second attempt, on another connection.
-        let _ = PUBLISHED.remove(&entry.published);
+        withdraw(entry);
         entry.is_published = 0;
     }
     set_key(process, program, state, false);
@@ -43,8 +43,42 @@ pub fn publish(process: &Process, program: &Program, state: &mut State) {
     if PUBLISHED.insert(&state.open.published, &state.published, 0).is_ok() {
         copy(&state.open.published, &mut entry.published);
         entry.is_published = 1;
+        add_publishers(1);
     } else {
         count(counter::TABLES_FULL);
+    }
+}
+
+/// Takes back what an ending span published.
+#[inline(always)]
+pub fn withdraw(entry: &Open) {
+    add_publishers(-1);
+    // SAFETY: what is read is compared before use.
+    if let Some(published) = unsafe { PUBLISHED.get(&entry.published) }
+        && published.context.span == entry.context.span
+    {
+        let _ = PUBLISHED.remove(&entry.published);
+    }
+}
+
+/// 1 if this program may adopt and some span publishes. The number of publishers may be too large, where the host removed entries of a
+/// process that ended; never too small.
+#[inline(always)]
+pub fn is_wanted(program: &Program) -> u32 {
+    if program.flags & flags::ADOPT == 0 {
+        return 0;
+    }
+    // SAFETY: plain reading of a counter.
+    PUBLISHERS.get_ptr(0).map_or(0, |publishers| unsafe { core::ptr::read_volatile(publishers) } as u32)
+}
+
+#[inline(always)]
+fn add_publishers(number: i64) {
+    if let Some(publishers) = PUBLISHERS.get_ptr_mut(0) {
+        // SAFETY: an atomic addition to a map's value; an instruction, because core has no atomics for this target.
+        unsafe {
+            core::arch::asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) publishers, in(reg) number, options(nostack));
+        }
     }
 }
 

@@ -25,6 +25,9 @@ pub static GOROUTINES: HashMap<Address, Goroutine> = HashMap::with_max_entries(2
 pub static CONTEXTS: HashMap<Address, Named> = HashMap::with_max_entries(65536, 0);
 #[map]
 pub static PUBLISHED: HashMap<JoinKey, Published> = HashMap::with_max_entries(16384, 0);
+/// How many spans are in `PUBLISHED`.
+#[map]
+pub static PUBLISHERS: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
 pub static STATES: Array<State> = Array::with_max_entries(256, 0);
 #[map]

@@ -4,6 +4,11 @@
 pub const OPS: usize = 96;
 /// Words that operations compute with.
 pub const WORDS: usize = 32;
+/// Words of the window that structs are read into, and how many such windows there are.
+pub const WINDOW_WORDS: usize = 128;
+pub const WINDOWS: usize = 8;
+/// The most words of one window.
+pub const FETCH_WORDS: usize = 63;
 /// Words a start can keep for the other probes of its span.
 pub const KEPT: usize = 4;
 /// The most bytes of one capture.
@@ -49,6 +54,10 @@ pub struct Op {
 }
 
 pub const ABORT: u8 = 0xff;
+/// A `target` of operations that record a capture: record the failure's state for it, and go on.
+pub const RECORD: u8 = 0xfe;
+/// A `target` of `LOAD` and `PICK`: make the word 0, and go on.
+pub const ZERO: u8 = 0xfd;
 
 const _: () = assert!(size_of::<Op>() == 16);
 
@@ -97,7 +106,7 @@ impl Code {
     pub const MAP: Code = Code(16);
     /// Looks for a key in that map. `value` is the first 8 bytes of the key, `a` the capture, `b` the key's length (1 to 24), low 16
     /// bits of `offset` the most bytes to copy; bit 16 of `offset`: the value is a slice of strings (first one), else a string. Keys
-    /// longer than 8 bytes are followed by `MAP_KEY_MORE` operations with 8 bytes each.
+    /// longer than 8 bytes are followed by `MAP_KEY_MORE` operations with 8 bytes each, which are not run themselves.
     pub const MAP_KEY: Code = Code(17);
     pub const MAP_KEY_MORE: Code = Code(18);
     /// Appends to the key of `publish`/`adopt`: the slice header at `w[b] + offset` holds 4 or 16 bytes (a=0 local, a=1 remote end).
@@ -106,14 +115,28 @@ impl Code {
     pub const JOIN_NUMBER: Code = Code(20);
     /// Records capture `a`: at most `value` bytes of the string whose pointer is `w[b]` and whose length is `w[offset]`.
     pub const STRING_WORDS: Code = Code(21);
+    /// Reads words at `w[b] + offset` into the window for `PICK` and its kin: `value`'s low byte is the first word's place there, the next
+    /// byte their number (1 to 63). Never jumps: window `a` (0 to 7) remembers what went wrong.
+    pub const FETCH: Code = Code(22);
+    /// `LOAD` from the window: `b` is the word, `value`'s third byte how many bytes into it, `offset` the window.
+    pub const PICK: Code = Code(23);
+    /// `STRING` whose header is in the window: its pointer in word `b`; `offset` is the window.
+    pub const PICK_STRING: Code = Code(24);
+    /// `JOIN_ADDRESS` whose slice's header is in the window, likewise.
+    pub const PICK_ADDRESS: Code = Code(25);
+    /// Records capture `a`: a word of the window, as `PICK` takes it.
+    pub const PICK_WORD: Code = Code(27);
+    /// Jumps to `target` unless some process publishes: what follows is only there to adopt.
+    pub const IF_PUBLISHED: Code = Code(26);
 }
 
 /// How a Go map of string keys lies in memory; all offsets fit one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapLayout {
-    /// Buckets of 8 (Go before 1.24): `hmap` with `B` and `buckets` at these offsets.
+    /// Buckets of 8 (Go before 1.24): `hmap` with `B` and `buckets` at these offsets, in neighbouring words.
     Buckets { b: u8, buckets: u8 },
-    /// Swiss (Go 1.24 and later): `internal/runtime/maps.Map` with `dirPtr` and `dirLen`, `table` with `groups.data`, `groups.lengthMask`.
+    /// Swiss (Go 1.24 and later): `internal/runtime/maps.Map` with `dirPtr` and, right behind, `dirLen`; `table` with `groups.data` and, right
+    /// behind, `groups.lengthMask`.
     Swiss { dir_ptr: u8, dir_len: u8, groups: u8, length_mask: u8 },
 }
 
@@ -135,7 +158,7 @@ pub enum Role {
     Start = 0,
     End = 1,
     Event = 2,
-    /// No record; publishes only.
+    /// No record; publishes and keeps only.
     Mark = 3,
     /// A goroutine is made: `w[key_slots[0]]` is the new g, `w[key_slots[1]]` the g that makes it.
     Spawn = 4,
@@ -154,7 +177,7 @@ pub enum Correlation {
 pub mod flags {
     /// Later starts of the goroutine are children.
     pub const CURRENT: u16 = 1;
-    /// May be a child of an open span of its own process.
+    /// May be a child of an open span of its own process. A mark: may find the span that was open where its goroutine was made.
     pub const INHERITS: u16 = 2;
     pub const PUBLISH: u16 = 4;
     pub const ADOPT: u16 = 8;
@@ -180,7 +203,7 @@ pub struct Program {
     pub role: u8,
     pub correlation: u8,
     pub key_slots: [u8; 2],
-    /// Slots that the start keeps, `NO_SLOT` where none.
+    /// Slots that the start or the mark keeps, `NO_SLOT` where none.
     pub keep: [u8; KEPT],
     /// Slot with the *address of* the `context.Context` (two words) for the parent; the data word of the own context.
     pub parent_context: u8,

@@ -157,9 +157,13 @@ pub struct Open {
     /// Nanoseconds since boot, for the host's sweep.
     pub time: u64,
     pub kept: [u64; 4],
+    /// Whether a mark has put words there.
+    pub is_marked: u64,
     /// The goroutine that it is current on; address 0 if it is not.
     pub goroutine: u64,
     pub goid: u64,
+    /// The stack's depth where it began.
+    pub depth: u64,
     /// The context that carries it, 0 for none.
     pub own_context: u64,
     /// What was current before.

@@ -65,6 +65,7 @@ pub struct Probe {
     pub name: String,
     pub group: usize,
     pub symbols: Vec<String>,
+    pub if_mentioned: Vec<String>,
     pub site: Site,
     pub role: Role,
     pub span: String,

@@ -9,6 +9,7 @@ impl Probe {
             name: name.into(),
             group: 0,
             symbols: owned(symbols),
+            if_mentioned: Vec::new(),
             site: Site::Entry,
             role: Role::Mark,
             span: String::new(),
@@ -33,6 +34,12 @@ impl Probe {
         Self { site: Site::Return, ..Self::entry(name, symbols, results) }
     }
 
+    /// Only in a program that has one of these functions, be it inlined into another package's.
+    pub fn if_mentioned(mut self, functions: &[&str]) -> Self {
+        self.if_mentioned = owned(functions);
+        self
+    }
+
     /// Puts it into a group, by the group's index.
     pub fn group(mut self, group: u32) -> Self {
         self.group = group;
@@ -54,7 +61,7 @@ impl Probe {
         self.means(Role::Event, span, correlation)
     }
 
-    /// Nothing is recorded; for `publish`.
+    /// Nothing is recorded; for `publish` and `keep`.
     pub fn marks(self, span: &str, correlation: Correlation) -> Self {
         self.means(Role::Mark, span, correlation)
     }
@@ -109,7 +116,8 @@ impl Probe {
         self
     }
 
-    /// The span may be the child of an open span of its own process.
+    /// The span may be the child of an open span of its own process; a mark may find the span that was open where its goroutine was
+    /// made.
     pub fn inherits(mut self) -> Self {
         self.inherits = true;
         self
@@ -138,6 +146,12 @@ impl Group {
     /// Left out alone if it cannot be attached.
     pub fn optional(name: &str) -> Self {
         Self { name: name.into(), required: false, needs: Vec::new() }
+    }
+
+    /// Left out without any of these groups, by their indices.
+    pub fn needs(mut self, groups: &[u32]) -> Self {
+        self.needs = groups.into();
+        self
     }
 }
 

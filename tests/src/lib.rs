@@ -18,7 +18,9 @@ use std::path::PathBuf;
 
 /// The checkout.
 pub fn root() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.pop();
+    root
 }
 
 /// Where tests put what they build and write; `UPROBED_SCRATCH` says another place.

@@ -21,7 +21,7 @@ const START: Duration = Duration::from_secs(20);
 const LOAD_END: Duration = Duration::from_secs(300);
 const SHOWN: usize = 20;
 
-/// A directory of its own for one test, removed unless the test fails.
+/// A directory of its own for one test, made anew each time.
 #[derive(Debug)]
 pub struct Scene {
     pub directory: PathBuf,

@@ -70,13 +70,13 @@ fn span(line: &str) -> Line {
     }
 }
 
-/// A route ends in a slash and names no request; a path does not.
+/// A route has wildcards or ends in a slash; a path does not.
 fn path(word: &str) -> Option<String> {
     let path = match word.split_once("://") {
         Some((_, rest)) => &rest[rest.find('/')?..],
         None => word,
     };
-    (path.starts_with('/') && !path.ends_with('/')).then(|| path.to_owned())
+    (path.starts_with('/') && !path.ends_with('/') && !path.contains('{')).then(|| path.to_owned())
 }
 
 /// Without the sequences that set colours: ESC, `[`, anything, `m`.
@@ -98,7 +98,7 @@ mod tests {
     fn reads_edges_back() {
         let text = "\
 trace 01  12.3 ms  4 spans  ✗ 1  shop, stock
-shop server GET /orders/ 409 /orders/n/9            0   12.3 ms  ████
+shop server GET /orders/{day}/{id} 409 /orders/n/9            0   12.3 ms  ████
 ├─ shop client ✗ GET 404 http://127.0.0.1:1/items/n/9   1.10 ms   7.90 ms  ██
 │  └─ \u{1b}[2mstock\u{1b}[0m server GET /items/ 404 /items/n/9   1.60 ms   6.80 ms  ██
 └─ shop client GET 200 http://127.0.0.1:1/prices/n/9   9.50 ms   1.00 µs   █

@@ -79,7 +79,13 @@ fn kernel(place: &Place) -> Result<PathBuf> {
             kernel_package().with_context(|| format!("{KERNEL} of Debian 12 depends on no kernel {SERIES}x"))?
         }
     };
-    run_step(Command::new("apt-get").current_dir(&unpacked).args(["download", "-q", &package]))?;
+    run_step(Command::new("apt-get").current_dir(&unpacked).args([
+        "download",
+        "-q",
+        "-o",
+        "APT::Sandbox::User=root",
+        &package,
+    ]))?;
     for entry in fs::read_dir(&unpacked)?.flatten() {
         run_step(Command::new("dpkg").arg("-x").arg(entry.path()).arg(&unpacked))?;
     }
@@ -179,7 +185,7 @@ fn test_binaries(place: &Place) -> Result<Vec<(String, PathBuf)>> {
 fn script() -> String {
     let mut script = String::from(
         "#!/bin/sh\n\
-         export PATH=/bin UPROBED=/uprobed UPROBED_PREBUILT=/programs UPROBED_SCRATCH=/tmp\n\
+         export PATH=/bin UPROBED=/uprobed UPROBED_PREBUILT=/programs UPROBED_SCRATCH=/tmp RUST_BACKTRACE=0\n\
          mount -t proc proc /proc\n\
          mount -t sysfs sysfs /sys\n\
          mount -t devtmpfs devtmpfs /dev\n\

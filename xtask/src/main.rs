@@ -12,13 +12,25 @@ mod step;
 mod test;
 mod tools;
 
+use std::process::ExitCode;
+
 use anyhow::{Result, bail};
 
 use crate::place::Place;
 
 const TASKS: &str = "build, demo, test, test-kernel, bench, check, clean";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let task = arguments.next();
     let rest: Vec<String> = arguments.collect();

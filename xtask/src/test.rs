@@ -54,7 +54,9 @@ pub fn run(place: &Place, filters: &[String]) -> Result<()> {
 impl Tally {
     /// Passes on what cargo prints and adds up its closing lines.
     fn cargo_test(&mut self, command: &mut Command) -> Result<()> {
-        let mut child = command.stdout(Stdio::piped()).spawn().context("start cargo test")?;
+        // An error says what it has to say; where it was made is noise.
+        let mut child =
+            command.env("RUST_LIB_BACKTRACE", "0").stdout(Stdio::piped()).spawn().context("start cargo test")?;
         let printed = child.stdout.take().context("cargo test has no output")?;
         let failed_before = self.failed;
         for line in BufReader::new(printed).lines() {

@@ -53,7 +53,7 @@ pub fn cargo_deny(place: &Place) -> Result<PathBuf> {
 
 /// Go, which builds the services under test.
 pub fn need_go() -> Result<()> {
-    const BRINGS: &str = "Go 1.21 or newer comes from https://go.dev/doc/install, or with: apt-get install -y golang-1.21 (bookworm-backports)";
+    const BRINGS: &str = "Go 1.21 or newer comes from https://go.dev/doc/install, or with: apt-get install -y -t bookworm-backports golang-go";
     let Ok(printed) = Command::new("go").args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local").output() else {
         bail!("go is missing; {BRINGS}");
     };

@@ -38,6 +38,11 @@ type Unit<'a> = gimli::Unit<Slice<'a>>;
 
 pub(super) struct Dwarf<'d> {
     sections: gimli::DwarfSections<Cow<'d, [u8]>>,
+    index: Index,
+}
+
+#[derive(Default)]
+struct Index {
     /// Offsets of entries in `.debug_info`.
     names: HashMap<Box<str>, u64>,
     /// Offsets of units, ascending.
@@ -58,16 +63,16 @@ impl<'d> Dwarf<'d> {
             Some(section) if NEEDED.contains(&id) => contents(&section),
             _ => Ok(Cow::Borrowed(&[][..])),
         })?;
-        let mut dwarf = Self { sections, names: HashMap::new(), units: Vec::new() };
+        let mut dwarf = Self { sections, index: Index::default() };
         if gimli::Section::reader(&dwarf.borrow().debug_info).slice().is_empty() {
             return Err(Error::Missing("DWARF".into()));
         }
-        (dwarf.names, dwarf.units) = index(&dwarf.borrow()).map_err(corrupt)?;
+        dwarf.index = index(&dwarf.borrow()).map_err(corrupt)?;
         Ok(dwarf)
     }
 
     pub fn named(&self, name: &str) -> Result<Option<Type>, Error> {
-        self.names.get(name).map(|&offset| self.resolve(offset)).transpose()
+        self.index.names.get(name).map(|&offset| self.resolve(offset)).transpose()
     }
 
     pub fn resolve(&self, offset: u64) -> Result<Type, Error> {
@@ -206,8 +211,8 @@ impl<'d> Dwarf<'d> {
     fn place(&self, offset: u64) -> Result<Place<'_>, Error> {
         let missing = || Error::Corrupt(format!("no type at {offset:#x} of its DWARF"));
         let offset = usize::try_from(offset).map_err(|_| missing())?;
-        let after = self.units.partition_point(|&unit| unit <= offset);
-        let unit = *self.units[..after].last().ok_or_else(missing)?;
+        let after = self.index.units.partition_point(|&unit| unit <= offset);
+        let unit = *self.index.units[..after].last().ok_or_else(missing)?;
         let dwarf = self.borrow();
         let header = dwarf.unit_header(DebugInfoOffset(unit)).map_err(corrupt)?;
         let offset = DebugInfoOffset(offset).to_unit_offset(&header).ok_or_else(missing)?;
@@ -263,19 +268,18 @@ fn unsigned(entry: &Entry, attribute: gimli::DwAt) -> Option<u64> {
 }
 
 /// Names of types at the top of each unit, and the units' offsets.
-fn index(dwarf: &gimli::Dwarf<Slice>) -> gimli::Result<(HashMap<Box<str>, u64>, Vec<usize>)> {
-    let mut names = HashMap::new();
-    let mut offsets = Vec::new();
+fn index(dwarf: &gimli::Dwarf<Slice>) -> gimli::Result<Index> {
+    let mut index = Index::default();
     let mut headers = dwarf.units();
     while let Some(header) = headers.next()? {
         let Some(offset) = header.debug_info_offset() else { continue };
-        offsets.push(offset.0);
+        index.units.push(offset.0);
         // A unit that cannot be read is left out.
         if let Ok(unit) = dwarf.unit(header) {
-            let _unreadable = index_unit(dwarf, &unit, &mut names);
+            let _unreadable = index_unit(dwarf, &unit, &mut index.names);
         }
     }
-    Ok((names, offsets))
+    Ok(index)
 }
 
 fn index_unit(dwarf: &gimli::Dwarf<Slice>, unit: &Unit, names: &mut HashMap<Box<str>, u64>) -> gimli::Result<()> {

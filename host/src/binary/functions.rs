@@ -126,8 +126,12 @@ fn symbol<'d>(file: &ElfFile64<'d, LittleEndian>, which: Which, index: u32) -> O
     Some((name, symbol.st_value(endian), symbol.st_size(endian)))
 }
 
+pub(super) fn count(moduledata: &Moduledata) -> u32 {
+    u32::try_from(moduledata.pclntab.functions.min(MAX_FUNCTIONS)).unwrap_or(0)
+}
+
 /// From Go's table: a function reaches to the next one's beginning, so the padding after it (int3 on amd64) counts.
-fn entry<'d>(image: &Image<'d>, moduledata: &Moduledata, index: u32) -> Result<(&'d [u8], u64, u64), Error> {
+pub(super) fn entry<'d>(image: &Image<'d>, moduledata: &Moduledata, index: u32) -> Result<(&'d [u8], u64, u64), Error> {
     let pclntab = &moduledata.pclntab;
     let at = pclntab.table + u64::from(index) * 8;
     let (start, next) = (u64::from(image.u32(at)?), u64::from(image.u32(at + 8)?));
@@ -139,7 +143,7 @@ fn entry<'d>(image: &Image<'d>, moduledata: &Moduledata, index: u32) -> Result<(
 }
 
 /// Where a function's `runtime._func` is.
-fn record(image: &Image, moduledata: &Moduledata, index: u32) -> Result<u64, Error> {
+pub(super) fn record(image: &Image, moduledata: &Moduledata, index: u32) -> Result<u64, Error> {
     let table = moduledata.pclntab.table;
     Ok(table.saturating_add(u64::from(image.u32(table + u64::from(index) * 8 + 4)?)))
 }

@@ -178,7 +178,12 @@ impl<'d> Image<'d> {
     }
 }
 
-impl Segment<'_> {
+impl<'d> Segment<'d> {
+    /// Its aligned words, as they are in the file.
+    pub fn words(&self) -> impl Iterator<Item = &'d [u8; 8]> + use<'d> {
+        self.bytes.as_chunks().0.iter()
+    }
+
     fn contains(&self, address: u64) -> bool {
         address.checked_sub(self.address).is_some_and(|offset| offset < self.bytes.len() as u64)
     }

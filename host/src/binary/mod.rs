@@ -6,6 +6,7 @@ mod descriptors;
 mod dwarf;
 mod functions;
 mod image;
+mod inlined;
 mod inventory;
 mod moduledata;
 mod names;
@@ -104,7 +105,7 @@ pub enum TypeRef {
 /// A type; what it is made of is asked of its binary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Type {
-    /// With full package paths: `*net/http.Request`, `map[string][]string`.
+    /// With full package paths: `*example.com/shop/cart.Item`, `map[string][]string`.
     pub name: String,
     pub kind: Kind,
     /// In bytes.
@@ -177,6 +178,13 @@ impl<'d> Binary<'d> {
         self.function_table().named(&self.image, name)
     }
 
+    /// Whether the program has this function, be it only inlined into one of another package: what a package inlines of its own does not
+    /// count, because it does so in every program.
+    pub fn mentions(&self, name: &str) -> bool {
+        let is_inlined = |moduledata| inlined::is_inlined_elsewhere(&self.image, moduledata, name).unwrap_or(false);
+        self.function(name).is_some() || self.moduledata().is_ok_and(is_inlined)
+    }
+
     pub fn functions(&self) -> impl Iterator<Item = Function> {
         let table = self.function_table();
         (0..table.len()).filter_map(|index| table.get(&self.image, index))
@@ -191,7 +199,7 @@ impl<'d> Binary<'d> {
         functions::code(&self.image, function)
     }
 
-    /// By name with full package paths: `net/http.Request`, `*net.TCPConn`, `runtime.g`. None if the binary does not have it.
+    /// By name with full package paths: `*example.com/shop/cart.Item`, `runtime.g`. None if the binary does not have it.
     pub fn type_named(&self, name: &str) -> Result<Option<Type>, Error> {
         let descriptor = self.inventory().ok().and_then(|inventory| inventory.get(name).copied());
         match descriptor {
@@ -219,7 +227,7 @@ impl<'d> Binary<'d> {
         self.resolve(TypeRef::Descriptor(address))
     }
 
-    /// By a descriptor's link-time address: `*net/url.Error`. Cheaper than `type_at` where only the name matters.
+    /// By a descriptor's link-time address: `*example.com/shop/cart.Item`. Cheaper than `type_at` where only the name matters.
     pub fn type_name(&self, address: u64) -> Result<String, Error> {
         names::name(&self.descriptors()?, address)
     }

@@ -19,6 +19,9 @@ pub(super) struct Pclntab {
     /// Zero in Go 1.26 and later: then only moduledata knows it.
     pub text: u64,
     pub names: u64,
+    pub names_end: u64,
+    /// Of values by address.
+    pub tables: u64,
     /// Of the table of functions; their records are relative to it too.
     pub table: u64,
 }
@@ -31,6 +34,8 @@ pub(super) struct Moduledata {
     pub types: u64,
     pub types_end: u64,
     pub roots: Roots,
+    /// What functions' records refer to (`go:func.*`).
+    pub function_data: u64,
     /// Go's minor version, 18 for 1.18.
     pub minor: u32,
     /// Bytes of a map's descriptor.
@@ -101,7 +106,7 @@ fn pclntabs(image: &Image) -> Vec<Pclntab> {
     let mut found: Vec<_> = named.filter_map(|section| pclntab(image, section.address)).collect();
     if found.is_empty() {
         for segment in &image.segments {
-            let words = segment.bytes.chunks_exact(WORD as usize).enumerate();
+            let words = segment.words().enumerate();
             let magic = words.filter(|(_, word)| matches!(word, [0xf0 | 0xf1, 0xff, 0xff, 0xff, 0, 0, 1 | 4, 8]));
             let places = magic.map(|(at, _)| segment.address.wrapping_add(at as u64 * WORD));
             found.extend(places.filter_map(|place| pclntab(image, place)).take(MAX_CANDIDATES));
@@ -120,11 +125,13 @@ fn pclntab(image: &Image, address: u64) -> Option<Pclntab> {
     let field = |index: usize| header.get(index * 8..)?.first_chunk().copied().map(u64::from_le_bytes);
     let functions = field(1)?;
     let names = address.checked_add(field(4)?)?;
+    let names_end = address.checked_add(field(5)?)?;
+    let tables = address.checked_add(field(7)?)?;
     let table = address.checked_add(field(8)?)?;
     image.bytes(table, functions.checked_add(1)?.checked_mul(8)?).ok()?;
     image.bytes_from(names).ok()?;
     let text = image.pointer(address + 24).ok()?;
-    Some(Pclntab { address, functions, text, names, table })
+    Some(Pclntab { address, functions, text, names, names_end, tables, table })
 }
 
 /// Where a pointer to `target` stands in writable memory.
@@ -132,8 +139,8 @@ fn pointers_to(image: &Image, target: u64) -> Vec<u64> {
     let relocated = image.relocations().iter().filter(|&&(_, value)| value == target).map(|&(place, _)| place);
     let mut places: Vec<_> = relocated.take(MAX_CANDIDATES).collect();
     for segment in image.segments.iter().filter(|segment| segment.writable) {
-        let words = segment.bytes.chunks_exact(WORD as usize).enumerate();
-        let equal = words.filter(|(_, word)| *word == target.to_le_bytes());
+        let words = segment.words().enumerate();
+        let equal = words.filter(|(_, word)| **word == target.to_le_bytes());
         places.extend(equal.map(|(at, _)| segment.address.wrapping_add(at as u64 * WORD)).take(MAX_CANDIDATES));
     }
     places
@@ -158,6 +165,8 @@ fn read(image: &Image, address: u64, pclntab: Pclntab, minor: u32) -> Option<Mod
         let roots = links(image, &word, types_at + 4).or_else(|| links(image, &word, types_at + 5))?;
         (word(types_at + 1)?, roots)
     };
+    // Behind rodata; until 1.26 the ends of the types' parts were not there.
+    let function_data = word(types_at + if minor >= 27 { 6 } else { 3 })?;
     let in_text = image.segment(text).is_some_and(|segment| segment.executable);
     let in_types = types < types_end && image.bytes(types, types_end - types).is_ok();
     let same_table = word(16) == Some(pclntab.table) && word(1) == Some(pclntab.names);
@@ -167,6 +176,7 @@ fn read(image: &Image, address: u64, pclntab: Pclntab, minor: u32) -> Option<Mod
         types,
         types_end,
         roots,
+        function_data,
         minor,
         map_size: 0,
     })

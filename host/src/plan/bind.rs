@@ -15,13 +15,20 @@ use crate::{
 };
 use uprobed_ebpf::program::Code;
 
-/// A word that a start hands to the other probes of its span.
+/// A word that a start or a mark hands to the other probes of its span.
 #[derive(Clone, Debug)]
 pub struct Kept {
     pub name: String,
     pub ty: Ty,
     /// The word is the value's address.
     pub is_address: bool,
+}
+
+impl Kept {
+    /// Whether what is read through one can be read through the other.
+    pub fn is_like(&self, other: &Kept) -> bool {
+        (&self.name, self.ty.name(), self.is_address) == (&other.name, other.ty.name(), other.is_address)
+    }
 }
 
 /// An argument's type and place, or why they are unknown.
@@ -43,7 +50,7 @@ pub struct Compiler<'p, 'd> {
     pub dropped: Vec<Dropped>,
     abi: &'static Abi,
     arguments: Vec<(String, Argument)>,
-    kept: &'p [Kept],
+    pub kept: &'p [Kept],
     bound: Vec<Option<Bound>>,
 }
 

@@ -26,10 +26,11 @@ pub struct Compiled {
     /// The most bytes of a record.
     pub bytes: u32,
     pub dropped: Vec<Dropped>,
+    /// What is kept of the span when this probe has run, in the order of its slots.
     pub keeps: Vec<Kept>,
 }
 
-/// `kept` is what a start of the same span keeps. The program's `plugin`, `probe`, `span` and flags of sites are the caller's.
+/// `kept` is what starts, and marks compiled before, keep of the same span. The program's `plugin`, `probe`, `span` and flags of sites are the caller's.
 pub fn compile(binary: &Binary, abi: &'static Abi, probe: &Probe, kept: &[Kept]) -> Result<Compiled, Skip> {
     let mut compiler = Compiler::new(binary, abi, probe, kept)?;
     compiler.only_if()?;
@@ -37,8 +38,9 @@ pub fn compile(binary: &Binary, abi: &'static Abi, probe: &Probe, kept: &[Kept])
     let (keep, keeps) = compiler.keep()?;
     let parent_context = compiler.parent_context()?;
     let own_context = compiler.own_context()?;
-    let (join_flags, channel) = compiler.joins()?;
     let (captures, bytes) = compiler.captures()?;
+    // Last, so that what only an adoption needs can be passed over.
+    let (join_flags, channel) = compiler.joins()?;
     let dropped = std::mem::take(&mut compiler.dropped);
     let mut program = runtime::program(binary, &compiler.emit.finish()?)?;
     program.flags = join_flags;
@@ -108,16 +110,21 @@ impl Compiler<'_, '_> {
 
     fn keep(&mut self) -> Result<([u8; KEPT], Vec<Kept>), Skip> {
         let mut slots = [NO_SLOT; KEPT];
-        let mut keeps = Vec::new();
-        if self.probe.keep.len() > KEPT {
-            return Err(Skip::TooLong { what: "words to keep", most: KEPT });
-        }
-        for (slot, name) in slots.iter_mut().zip(&self.probe.keep) {
+        // A mark's words join the start's.
+        let mut keeps = if self.probe.role == manifest::Role::Start { Vec::new() } else { self.kept.to_vec() };
+        for name in &self.probe.keep {
             let path = [Path::parse(name)?];
             self.prepare(&path, false)?;
             let value = self.alternatives(name, &path, |_, value| Ok(value))?;
-            *slot = self.slot_of(&value)?;
-            keeps.push(Kept { name: name.clone(), is_address: load_size(&value.ty).is_err(), ty: value.ty });
+            let slot = self.slot_of(&value)?;
+            let kept = Kept { name: name.clone(), is_address: load_size(&value.ty).is_err(), ty: value.ty };
+            let place = keeps.iter().position(|known| known.name == kept.name).unwrap_or(keeps.len());
+            *slots.get_mut(place).ok_or(Skip::TooLong { what: "words to keep", most: KEPT })? = slot;
+            match keeps.get(place) {
+                None => keeps.push(kept),
+                Some(known) if known.is_like(&kept) => {}
+                Some(_) => return Err(Skip::KeptOtherwise { name: kept.name, ty: kept.ty.name() }),
+            }
         }
         Ok((slots, keeps))
     }
@@ -166,9 +173,16 @@ impl Compiler<'_, '_> {
         let ends = [&join.local, &join.remote];
         let texts = join.stream.iter().chain(ends.iter().flat_map(|Endpoint { address, port }| [address, port]));
         let paths = texts.map(|text| Path::parse(text)).collect::<Result<Vec<_>, _>>()?;
-        self.prepare(&paths, false)?;
-        let before = self.emit.clone();
-        match self.join(&paths) {
+        let (before, unwanted) = (self.emit.clone(), self.emit.label());
+        let joined = if flag == flags::ADOPT {
+            self.emit.emit(Code::IF_PUBLISHED, [0, 0], 0, 0, Target::Label(unwanted));
+            self.prepare(&paths, false).and_then(|()| self.join(&paths))
+        } else {
+            self.prepare(&paths, false)?;
+            self.join(&paths)
+        };
+        self.emit.bind(unwanted);
+        match joined {
             Ok(()) => Ok((flag, fnv1a(&join.channel))),
             // Without the join there are fewer parents, but no wrong ones.
             Err(skip) if !skip.is_mistake() && self.probe.role != manifest::Role::Mark => {

@@ -1,7 +1,7 @@
 //! A capture program as text, an operation a line.
 
 use std::fmt::Write;
-use uprobed_ebpf::program::{ABORT, Code, NO_SLOT, Op, Program, amd64};
+use uprobed_ebpf::program::{ABORT, Code, NO_SLOT, Op, Program, RECORD, ZERO, amd64};
 
 pub fn disassemble(program: &Program) -> String {
     let mut text = String::new();
@@ -29,6 +29,8 @@ fn operation(op: &Op) -> String {
     let Op { a, b, offset, value, .. } = *op;
     let target = match op.target {
         ABORT => "abort".to_owned(),
+        RECORD => "record it".to_owned(),
+        ZERO => "0".to_owned(),
         target => target.to_string(),
     };
     let (text, can_fail) = match op.code {
@@ -60,6 +62,21 @@ fn operation(op: &Op) -> String {
         Code::MAP_KEY_MORE => (format!("   key {}", bytes(value)), false),
         Code::JOIN_ADDRESS => (format!("join address {} [w{b}{offset:+}]", end(a)), false),
         Code::JOIN_NUMBER => (format!("join number {} w{b}", end(a)), false),
+        Code::FETCH => {
+            let (first, words) = (value & 0xff, value >> 8 & 0xff);
+            (format!("window {a}: v{first}..v{} = [w{b}{offset:+}]", first + words), false)
+        }
+        Code::PICK => {
+            let sign = if value & 0x100 == 0 { "u" } else { "i" };
+            (format!("w{a} = {sign}{} v{b}+{} of window {offset}", (value & 0xff) * 8, value >> 16 & 7), true)
+        }
+        Code::PICK_WORD => {
+            let sign = if value & 0x100 == 0 { "u" } else { "i" };
+            (format!("#{a} {sign}{} v{b}+{} of window {offset}", (value & 0xff) * 8, value >> 16 & 7), true)
+        }
+        Code::PICK_STRING => (format!("#{a} string v{b} of window {offset} limit {value}"), true),
+        Code::PICK_ADDRESS => (format!("join address {} v{b} of window {offset}", end(a)), false),
+        Code::IF_PUBLISHED => ("if published".to_owned(), true),
         Code(other) => (format!("unknown {other}"), true),
     };
     if can_fail { format!("{text:<44} else {target}") } else { text }

@@ -1,7 +1,7 @@
 //! Puts operations together: slots, labels, and what is known already where an operation stands, so that nothing is loaded twice.
 //! Knows operations only, neither types nor paths.
 
-use super::Skip;
+use super::{Skip, tighten::Body};
 use uprobed_ebpf::program::{ABORT, Code, MAP_KEYS, NO_SLOT, OPS, Op, WORDS};
 
 /// Where a failure goes.
@@ -217,11 +217,13 @@ impl Emitter {
     /// The whole program's operations.
     pub fn finish(self) -> Result<Vec<Op>, Skip> {
         let first = self.roots.len();
-        if first + self.body.len() > OPS {
+        let mut body = Body { ops: self.body, labels: self.labels.iter().map(|(at, _)| *at).collect() };
+        body.tighten();
+        if first + body.ops.len() > OPS {
             return Err(Skip::TooLong { what: "operations", most: OPS });
         }
         // A walk takes a step for each group of a map; more walks could end a run before the program's end.
-        if self.body.iter().filter(|(op, _)| op.code == Code::MAP_KEY).count() > MAP_KEYS {
+        if body.ops.iter().filter(|(op, _)| op.code == Code::MAP_KEY).count() > MAP_KEYS {
             return Err(Skip::TooLong { what: "keys of maps", most: MAP_KEYS });
         }
         let roots = self.roots.iter().map(|(root, slot)| {
@@ -231,10 +233,10 @@ impl Emitter {
             };
             Op { code, a: *slot, b, target: 0, offset: 0, value: 0 }
         });
-        let body = self.body.iter().map(|(op, label)| match label {
-            Some(label) => Op { target: (first + self.labels[*label].0) as u8, ..*op },
+        let ops = body.ops.iter().map(|(op, label)| match label {
+            Some(label) => Op { target: (first + body.labels[*label]) as u8, ..*op },
             None => *op,
         });
-        Ok(roots.chain(body).collect())
+        Ok(roots.chain(ops).collect())
     }
 }

@@ -4,7 +4,7 @@
 //! - `path`, `arguments`: the two small languages of a manifest;
 //! - `types`, `registers`: what types are, and where Go's calling convention puts their values;
 //! - `walk`, `emit`: following a path, and the operations that do it at a hit;
-//! - `bind`, `capture`, `compile`: from a probe to its program;
+//! - `bind`, `capture`, `compile`, `tighten`: from a probe to its program;
 //! - `runtime`: what has to be known of Go's runtime, and the host's own probe there;
 //! - `disassemble`, `table`: for people.
 
@@ -21,6 +21,7 @@ mod skip;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tighten;
 mod types;
 mod walk;
 
@@ -161,22 +162,27 @@ struct Ready {
     compiled: Compiled,
 }
 
-/// Each probe by itself, starts first: the others use the words that starts keep.
+/// Each probe by itself, starts first, then marks: the others use the words that these keep.
 fn outcomes(manifest: &Manifest, binary: &Binary) -> Vec<Result<Ready, Skip>> {
     let mut kept: Vec<(&str, &str, Vec<Kept>)> = Vec::new();
     let mut outcomes: Vec<Option<Result<Ready, Skip>>> = manifest.probes.iter().map(|_| None).collect();
-    for is_start in [true, false] {
-        for (probe, outcome) in manifest.probes.iter().zip(&mut outcomes) {
-            if (probe.role == Role::Start) != is_start {
-                continue;
-            }
-            let known = kept.iter().find(|(span, ..)| *span == probe.span);
-            let mut result = ready(probe, binary, known.map_or(&[], |(.., kept)| kept.as_slice()));
-            if let (true, Ok(Ready { compiled: Compiled { keeps, .. }, .. })) = (is_start, &result) {
-                match known {
-                    None => kept.push((&probe.span, &probe.name, keeps.clone())),
-                    Some((_, _, first)) if same(first, keeps) => {}
-                    Some((_, name, _)) => result = Err(Skip::KeepsDiffer((*name).to_owned())),
+    let turn = |role| match role {
+        Role::Start => 0,
+        Role::Mark => 1,
+        Role::Event | Role::End => 2,
+    };
+    for now in 0..3 {
+        for (probe, outcome) in manifest.probes.iter().zip(&mut outcomes).filter(|(probe, _)| turn(probe.role) == now) {
+            let known = kept.iter_mut().find(|(span, ..)| *span == probe.span);
+            let mut result = ready(probe, binary, known.as_ref().map_or(&[], |(.., kept)| kept.as_slice()));
+            if let Ok(Ready { compiled: Compiled { keeps, .. }, .. }) = &result {
+                match (probe.role, known) {
+                    (Role::Start, None) => kept.push((&probe.span, &probe.name, keeps.clone())),
+                    (Role::Start, Some((_, name, first))) if !are_alike(first, keeps) => {
+                        result = Err(Skip::KeepsDiffer((*name).to_owned()));
+                    }
+                    (Role::Mark, Some((.., all))) => all.clone_from(keeps),
+                    _ => {}
                 }
             }
             *outcome = Some(result);
@@ -185,15 +191,17 @@ fn outcomes(manifest: &Manifest, binary: &Binary) -> Vec<Result<Ready, Skip>> {
     outcomes.into_iter().flatten().collect()
 }
 
-fn same(one: &[Kept], other: &[Kept]) -> bool {
-    let parts = |kept: &Kept| (kept.name.clone(), kept.ty.name(), kept.is_address);
-    one.iter().map(parts).eq(other.iter().map(parts))
+fn are_alike(one: &[Kept], other: &[Kept]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.is_like(other))
 }
 
 fn ready(probe: &Probe, binary: &Binary, kept: &[Kept]) -> Result<Ready, Skip> {
     runtime::minor_version(binary)?;
     let function = probe.symbols.iter().find_map(|symbol| binary.function(symbol));
     let function = function.ok_or_else(|| Skip::NoSymbol(probe.symbols.clone()))?;
+    if !probe.if_mentioned.is_empty() && !probe.if_mentioned.iter().any(|name| binary.mentions(name)) {
+        return Err(Skip::NotMentioned(probe.if_mentioned.clone()));
+    }
     let sites = match probe.site {
         manifest::Site::Entry => binary::entry_site(binary, &function).map(|site| vec![site]),
         manifest::Site::Return => binary::return_sites(binary, &function),

@@ -81,7 +81,12 @@ pub fn map_layout(binary: &Binary) -> Result<(MapLayout, Origin), Skip> {
     } else {
         MapLayout::Buckets { b: find("runtime.hmap", &["B"], 9), buckets: find("runtime.hmap", &["buckets"], 16) }
     };
-    Ok((layout, origin))
+    // The interpreter reads each pair at once.
+    let are_neighbours = match layout {
+        MapLayout::Swiss { dir_ptr, dir_len, groups, length_mask } => dir_len == dir_ptr + 8 && length_mask == groups + 8,
+        MapLayout::Buckets { b, buckets } => buckets == (b & !7) + 8,
+    };
+    if are_neighbours { Ok((layout, origin)) } else { Err(Skip::MapLayout) }
 }
 
 fn has_old_maps(binary: &Binary) -> bool {

@@ -11,6 +11,8 @@ pub enum Skip {
     OldGo(String),
     #[error("no symbol {}", .0.join(", "))]
     NoSymbol(Vec<String>),
+    #[error("none of {} is linked, not even inlined into another package", .0.join(", "))]
+    NotMentioned(Vec<String>),
     #[error("{symbol}: {refusal}")]
     Site { symbol: String, refusal: Refusal },
     #[error("no type {0} in the binary")]
@@ -37,8 +39,10 @@ pub enum Skip {
     StackResult(String),
     #[error("the binding {name} has no value in this program: {why}")]
     NoBinding { name: String, why: String },
-    #[error("{0} is not kept by a start of this span, or not yet known where it is needed")]
+    #[error("{0} is not kept for this span, or not yet known where it is needed")]
     NotKept(String),
+    #[error("keeps {name} as a {ty}, the start of the same span as something else")]
+    KeptOtherwise { name: String, ty: String },
     #[error("keeps other words than the start {0} of the same span")]
     KeepsDiffer(String),
     #[error("more than {most} {what}")]
@@ -51,6 +55,8 @@ pub enum Skip {
     Incomplete(String),
     #[error("the group {0}, which is required, is left out")]
     Required(String),
+    #[error("maps lie in memory in a way that is not known")]
+    MapLayout,
     #[error("does not begin with its parent")]
     NotAContext,
     #[error(transparent)]

@@ -49,6 +49,7 @@ fn check_probe(manifest: &Manifest, probe: &Probe) -> Result<(), String> {
         return Err(format!("there is no group {}", probe.group));
     }
     at_least_one("symbols", &probe.symbols)?;
+    at_most("functions to be mentioned", probe.if_mentioned.len(), ALTERNATIVES)?;
     if probe.span.is_empty() {
         return Err("it names no span".into());
     }
@@ -84,21 +85,26 @@ fn check_role(manifest: &Manifest, probe: &Probe) -> Result<(), String> {
         };
     }
     let only_for_starts = [
-        ("keep", !probe.keep.is_empty()),
+        ("keep", !probe.keep.is_empty() && probe.role != Role::Mark),
         ("parent-context", probe.parent_context.is_some()),
         ("own-context", probe.own_context.is_some()),
         ("traceparent", probe.traceparent.is_some()),
         ("current", probe.current),
-        ("inherits", probe.inherits),
+        ("inherits", probe.inherits && probe.role != Role::Mark),
         ("adopt", probe.adopt.is_some()),
     ];
+    if probe.inherits && probe.correlation != Correlation::Goroutine {
+        return Err("a mark inherits by its goroutine".into());
+    }
     if let Some((item, _)) = only_for_starts.iter().find(|(_, present)| *present) {
         return Err(format!("{item} is for a start"));
     }
     let starts = |other: &&Probe| other.role == Role::Start && other.span == probe.span;
     match manifest.probes.iter().find(starts) {
         None => Err(format!("nothing starts the span {}", probe.span)),
-        Some(_) if probe.role == Role::Mark && probe.publish.is_none() => Err("a mark is for publish".into()),
+        Some(_) if probe.role == Role::Mark && probe.publish.is_none() && probe.keep.is_empty() => {
+            Err("a mark is for publish or keep".into())
+        }
         Some(_) => Ok(()),
     }
 }
@@ -118,7 +124,7 @@ fn texts(manifest: &Manifest) -> Result<(), String> {
     all.extend(manifest.groups.iter().map(|group| group.name.clone()));
     for probe in &manifest.probes {
         all.extend([probe.name.clone(), probe.span.clone(), probe.arguments.clone()]);
-        all.extend([&probe.symbols, &probe.only_if, &probe.keep].into_iter().flatten().cloned());
+        all.extend([&probe.symbols, &probe.if_mentioned, &probe.only_if, &probe.keep].into_iter().flatten().cloned());
         if let Correlation::Words(words) = &probe.correlation {
             all.extend(words.iter().cloned());
         }

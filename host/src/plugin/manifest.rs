@@ -48,6 +48,7 @@ fn probe(said: wit::Probe) -> Probe {
         name: said.name,
         group: index(said.group),
         symbols: said.symbols,
+        if_mentioned: said.if_mentioned,
         site: match said.site {
             wit::Site::Entry => Site::Entry,
             wit::Site::Return => Site::Return,

@@ -93,16 +93,17 @@ impl Kernel {
             program.attach(tracepoint).with_context(|| format!("attach to the tracepoint {tracepoint}"))?;
         }
         let mut take = |name: &str| ebpf.take_map(name).with_context(|| format!("the eBPF object has no map {name}"));
+        let other = "the eBPF object was built from another version of the source; run: make build";
         Ok(Self {
             is_multi,
-            processes: KernelMap::try_from(take("PROCESSES")?)?,
-            programs: Array::try_from(take("PROGRAMS")?)?,
-            counters: PerCpuArray::try_from(take("COUNTERS")?)?,
+            processes: KernelMap::try_from(take("PROCESSES")?).context(other)?,
+            programs: Array::try_from(take("PROGRAMS")?).context(other)?,
+            counters: PerCpuArray::try_from(take("COUNTERS")?).context(other)?,
             tables: counters::Tables {
-                spans: KernelMap::try_from(take("SPANS")?)?,
-                goroutines: KernelMap::try_from(take("GOROUTINES")?)?,
-                contexts: KernelMap::try_from(take("CONTEXTS")?)?,
-                published: KernelMap::try_from(take("PUBLISHED")?)?,
+                spans: KernelMap::try_from(take("SPANS")?).context(other)?,
+                goroutines: KernelMap::try_from(take("GOROUTINES")?).context(other)?,
+                contexts: KernelMap::try_from(take("CONTEXTS")?).context(other)?,
+                published: KernelMap::try_from(take("PUBLISHED")?).context(other)?,
             },
             ebpf,
             free: Vec::new(),

@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use memmap2::Mmap;
 use thiserror::Error;
 use uprobed_ebpf::{
-    program::Program,
+    program::{NO_SLOT, Program, flags},
     wire::{self, CONTEXT_TYPES},
 };
 
@@ -258,8 +258,14 @@ impl Session {
     fn attach(&mut self, prepared: &Prepared, image: &Path, go: Option<String>) -> Result<Probed> {
         let (mut points, mut programs) = (Vec::new(), Vec::new());
         let probes: Vec<&PlannedProbe> = prepared.probes().collect();
+        // Contexts are only worth remembering where some span can be a child.
+        let has_children = probes.iter().any(|probe| probe.program.flags & flags::INHERITS != 0);
         for probe in &probes {
-            let number = self.kernel.add(&probe.program)?;
+            let mut program = *probe.program;
+            if !has_children {
+                program.own_context = NO_SLOT;
+            }
+            let number = self.kernel.add(&program)?;
             programs.push(number);
             points.extend(probe.sites.iter().map(|site| Point {
                 file_offset: site.file_offset,

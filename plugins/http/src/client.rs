@@ -121,6 +121,7 @@ pub fn decode_response(_: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<
     let error = match response.error().state() {
         // There is an error, and its type could not be found out.
         State::Unreadable => Some(&b"_OTHER"[..]),
+        _ if response.error().bytes() == b"?" => Some(&b"_OTHER"[..]),
         _ => response.error().some(),
     };
     if let Some(error) = error {

@@ -1,8 +1,12 @@
 //! Traces Go's `net/http`, server and client, HTTP/1.x in the clear and over TLS, Go 1.21 and later.
 //!
 //! Follows OpenTelemetry's stable HTTP conventions, with these deviations, all because a probe cannot know better:
-//! - `http.route` is the pattern that `http.ServeMux` found, from its first slash on: Go 1.22 and later, and only where no
-//!   middleware handed the mux a copy of the request.
+//! - `http.route` is the pattern that the first `http.ServeMux` found, from its first slash on: Go 1.22 and later. Where one mux is
+//!   behind another, as with `http.StripPrefix`, that is the outer one's prefix. A prefix that was stripped before the first mux
+//!   is not in it.
+//! - Where middleware handed the mux a copy of the request, it is not said for a 301 or 307 of a route that ends in a slash, because
+//!   that may be the mux's own redirect; nor where the copy was made by hand (`c := *r`) in a program that uses nothing of
+//!   `net/http` that copies.
 //! - A server's `server.port` is said only if the `Host` (or what a proxy forwarded) has it.
 //! - A client's `server.address` is the URL's host, also where the program sets another `Host`, as OpenTelemetry's own Go
 //!   instrumentation has it.
@@ -32,6 +36,7 @@ const CHANNEL: &str = "http/1";
 mod group {
     pub const SERVER: u32 = 0;
     pub const CLIENT: u32 = 1;
+    pub const ROUTE: u32 = 2;
 }
 
 struct Http;
@@ -45,6 +50,8 @@ impl Plugin for Http {
         Row { probe: server::request, decode: server::decode_request },
         Row { probe: server::response, decode: server::decode_response },
         Row { probe: server::connection_end, decode: server::decode_connection_end },
+        // A mark: nothing is recorded.
+        Row { probe: server::route, decode: |_, _, _, _| {} },
         Row { probe: client::request, decode: client::decode_request },
         Row { probe: client::connection, decode: client::decode_connection },
         Row { probe: client::response, decode: client::decode_response },
@@ -70,7 +77,11 @@ impl Plugin for Http {
             library_versions: "1.21 and later".into(),
             modules: Vec::new(),
             context_types: CONTEXT_TYPES.iter().map(|name| (*name).into()).collect(),
-            groups: vec![Group::optional("server"), Group::optional("client")],
+            groups: vec![
+                Group::optional("server"),
+                Group::optional("client"),
+                Group::optional("route").needs(&[group::SERVER]),
+            ],
             probes,
             keys: keys::KEYS.iter().map(|key| (*key).into()).collect(),
             limits: Limits { event_bytes: 3072, open_seconds: 3600 },

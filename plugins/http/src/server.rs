@@ -36,6 +36,7 @@ uprobed_sdk::captures! {
         status: ["w.status"],
         method: ["w.req.Method"; 32],
         pattern: ["w.req.Pattern", "w.req.pat.str"; 256],
+        matched: ["kept.matched.str"; 256],
     }
 }
 
@@ -46,6 +47,7 @@ uprobed_sdk::captures! {
         header_sent: ["kept.response.cw.wroteHeader"],
         method: ["kept.response.req.Method"; 32],
         pattern: ["kept.response.req.Pattern", "kept.response.req.pat.str"; 256],
+        matched: ["kept.matched.str"; 256],
         panic: ["g._panic"],
     }
 }
@@ -55,7 +57,7 @@ pub fn request() -> Probe {
     let arguments = "sh net/http.serverHandler, rw interface, req *net/http.Request";
     Probe::entry("server request", &["net/http.serverHandler.ServeHTTP"], arguments)
         .group(group::SERVER)
-        .starts(SPAN, Correlation::words(&["response"]))
+        .starts(SPAN, Correlation::Frame)
         .bind("response", &["rw.(*net/http.response)"])
         .bind("tcp", &["response.conn.rwc.(*net.TCPConn)", "response.conn.rwc.(*crypto/tls.Conn).conn.(*net.TCPConn)"])
         .bind("local", &["tcp.conn.fd.laddr.(*net.TCPAddr)"])
@@ -69,11 +71,38 @@ pub fn request() -> Probe {
         .adopt(Join::tcp(CHANNEL, "local", "remote"))
 }
 
-/// The handler has returned; what it wrote is flushed next. Not reached by a panic or a hijack.
+/// The mux compares what it found with the path. What it found is kept, for where the mux has a copy of the request and the
+/// pattern never gets to the original. Not the copy: by the end it may be garbage, and another request in its place. The first
+/// mux counts, whose pattern has the whole path.
+pub fn route() -> Probe {
+    Probe::entry("server route", &["net/http.exactMatch"], "node *net/http.routingNode")
+        .group(group::ROUTE)
+        .if_mentioned(&COPIES)
+        .marks(SPAN, Correlation::Goroutine)
+        .bind("matched", &["node.pattern"])
+        .only_if(&["matched"])
+        .keep(&["matched"])
+        // http.TimeoutHandler has a goroutine for its handler.
+        .inherits()
+}
+
+/// What copies requests in `net/http`. A program that uses none of it pays nothing for it.
+const COPIES: [&str; 6] = [
+    "net/http.(*Request).WithContext",
+    "net/http.(*Request).Clone",
+    "net/http.StripPrefix",
+    "net/http.MaxBytesHandler",
+    "net/http.AllowQuerySemicolons",
+    // http.TimeoutHandler, which uses WithContext within its own package.
+    "net/http.(*timeoutHandler).ServeHTTP",
+];
+
+/// The handler has returned; what it wrote is flushed next. Not reached by a panic or a hijack. The connection calls it as it
+/// called the handler, so the frame is the same.
 pub fn response() -> Probe {
     Probe::entry("server response", &["net/http.(*response).finishRequest"], "w *net/http.response")
         .group(group::SERVER)
-        .ends(SPAN, Correlation::words(&["w"]))
+        .ends(SPAN, Correlation::Frame)
         .captures(Response::captures())
 }
 
@@ -144,7 +173,8 @@ fn decode_ends(request: &Request<'_>, fragment: &mut Fragment<'_>) {
 
 pub fn decode_response(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let response = Response::read(bytes);
-    name_by_route(facts, response.method(), response.pattern().bytes(), fragment);
+    let pattern = pattern(response.pattern(), response.matched(), response.status());
+    name_by_route(facts, response.method(), pattern, fragment);
     if let Some(status) = response.status().integer() {
         // 0: the handler wrote nothing, which finishRequest is about to make a 200.
         message::status(if status == 0 { 200 } else { status }, 500.., fragment);
@@ -153,7 +183,7 @@ pub fn decode_response(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragm
 
 pub fn decode_connection_end(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let end = ConnectionEnd::read(bytes);
-    name_by_route(facts, end.method(), end.pattern().bytes(), fragment);
+    name_by_route(facts, end.method(), pattern(end.pattern(), end.matched(), end.status()), fragment);
     let panicked = end.panic().is_set();
     let status = end.status().integer().filter(|status| *status != 0);
     // The status of a handler that panicked stays in a buffer unless the header was already written out.
@@ -164,6 +194,19 @@ pub fn decode_connection_end(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut
         fragment.status(Status::Error);
         fragment.text(keys::ERROR_TYPE, "panic");
     }
+}
+
+/// What the mux left in the request, or else what it found for a copy of it.
+fn pattern<'a>(left: Field<'a>, matched: Field<'a>, status: Field<'_>) -> &'a [u8] {
+    if let Some(left) = left.some() {
+        return left;
+    }
+    let matched = matched.bytes();
+    // Where `/tree` leads to `/tree/`, the mux found `/` or the like first: a pattern that matches more than its own path.
+    let is_prefix = matched.ends_with(b"/") || matched.ends_with(b"...}");
+    // Until Go 1.25, and from 1.26 on.
+    let is_redirect = matches!(status.integer(), Some(301 | 307));
+    if is_prefix && is_redirect { &[] } else { matched }
 }
 
 /// `GET example.com/items/{id}` is the route `/items/{id}`.

@@ -120,6 +120,38 @@ fn says_what_a_server_answered() {
 }
 
 #[test]
+fn takes_the_route_of_a_copied_request_from_the_mux() {
+    let target = target(GO);
+    let mut batch = Batch::new::<Http>(&target);
+    // What the mux left in the request, what it found, the status.
+    for (pattern, matched, status) in [
+        ("", "GET /items/{id}", 200),
+        ("", "/items/", 404),
+        ("/api/", "/items/{id}", 200),
+        // Perhaps the mux's own redirect from `/items` to `/items/`, of which `/` says nothing.
+        ("", "/", 301),
+        ("", "/{path...}", 307),
+        ("", "/old", 301),
+        ("/items/", "/", 301),
+    ] {
+        let copied = [("pattern", pattern.into()), ("matched", matched.into()), ("status", status.into())];
+        batch.hit("server response", &copied);
+    }
+    batch.hit("server connection end", &[("matched", "/a/".into()), ("panic", 1.into())]);
+    expect![[r#"
+        Kind::Unset "HTTP /items/{id}" Status::Unset http.route=/items/{id} http.response.status_code=200
+        Kind::Unset "HTTP /items/" Status::Unset http.route=/items/ http.response.status_code=404
+        Kind::Unset "HTTP /api/" Status::Unset http.route=/api/ http.response.status_code=200
+        Kind::Unset "" Status::Unset http.response.status_code=301
+        Kind::Unset "" Status::Unset http.response.status_code=307
+        Kind::Unset "HTTP /old" Status::Unset http.route=/old http.response.status_code=301
+        Kind::Unset "HTTP /items/" Status::Unset http.route=/items/ http.response.status_code=301
+        Kind::Unset "HTTP /a/" Status::Error http.route=/a/ error.type=panic
+    "#]]
+    .assert_eq(&batch.decoded::<Http>(&target));
+}
+
+#[test]
 fn tells_a_panic_from_a_hijack() {
     let target = target(GO);
     let mut batch = Batch::new::<Http>(&target);
@@ -208,6 +240,7 @@ fn says_what_a_client_was_answered() {
     }
     batch.hit("client response", &[("error", "*net.OpError".into())]);
     batch.hit("client response", &[("error", Copied::Unreadable)]);
+    batch.hit("client response", &[("error", "?".into())]);
     expect![[r#"
         Kind::Unset "" Status::Unset network.peer.address=127.0.0.1 network.peer.port=8080
         Kind::Unset "" Status::Unset
@@ -216,6 +249,7 @@ fn says_what_a_client_was_answered() {
         Kind::Unset "" Status::Error http.response.status_code=404 error.type=404 network.protocol.version=1.1
         Kind::Unset "" Status::Error http.response.status_code=99 error.type=99 network.protocol.version=1.1
         Kind::Unset "" Status::Error error.type=*net.OpError
+        Kind::Unset "" Status::Error error.type=_OTHER
         Kind::Unset "" Status::Error error.type=_OTHER
     "#]]
     .assert_eq(&batch.decoded::<Http>(&target));
@@ -241,7 +275,7 @@ fn decodes_hostile_bytes_without_a_panic() {
         };
         // Lengths are kept small so that most captures are within bounds.
         let data: Vec<u8> = (0..96).map(|place| (next() & if place % 4 == 3 { 0 } else { 0x7f }) as u8).collect();
-        let event = uprobed_sdk::Event { probe: round % 7, time: 0, offset: next() % 8, length: next() % 128 };
+        let event = uprobed_sdk::Event { probe: round % 8, time: 0, offset: next() % 8, length: next() % 128 };
         let said = uprobed_sdk::decode::<Http>(&target, &[event], &data);
         uprobed_sdk::testing::render(&batch.manifest, &said);
     }

@@ -7,7 +7,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ struct Run {
     /// Microseconds.
     cpu_per_request: f64,
     requests_per_second: f64,
+    /// What uprobed itself takes for a request, on the other cores.
+    own_cpu: f64,
     /// Of all spans that should be there.
     lost: f64,
 }
@@ -57,7 +59,17 @@ struct Bench {
     rate: Option<String>,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let bench = Bench::new()?;
     let mut tables = Vec::new();
     for (what, path, spans_per_request) in
@@ -67,9 +79,9 @@ fn main() -> Result<()> {
         for round in 1..=bench.rounds {
             for (case, runs) in CASES.iter().zip(&mut runs) {
                 let run = bench.run(*case, path, spans_per_request).with_context(|| format!("{case:?}, {what}"))?;
-                let Run { cpu_per_request, requests_per_second, lost } = run;
+                let Run { cpu_per_request, requests_per_second, own_cpu, lost } = run;
                 eprintln!(
-                    "{what}, round {round}, {case:?}: {cpu_per_request:.2} us, {requests_per_second:.0}/s, {:.2}% lost",
+                    "{what}, round {round}, {case:?}: {cpu_per_request:.2} us, {requests_per_second:.0}/s, uprobed {own_cpu:.2} us, {:.2}% lost",
                     lost * 100.0
                 );
                 runs.push(run);
@@ -121,9 +133,11 @@ impl Bench {
         let tracer = if case == Case::Uprobed { Some(self.attach(service.pid(), &out)?) } else { None };
 
         let warm = self.load(&url, path, 1)?;
-        let before = cpu_seconds(service.pid())?;
+        let own = |tracer: &Option<Running>| tracer.as_ref().map_or(Ok(0.0), |tracer| cpu_seconds(tracer.pid()));
+        let (before, own_before) = (cpu_seconds(service.pid())?, own(&tracer)?);
         let load = self.load(&url, path, self.seconds)?;
         let cpu = cpu_seconds(service.pid())? - before;
+        let own_cpu = (own(&tracer)? - own_before) * 1e6 / load.requests as f64;
         ensure!(load.errors == 0 && warm.errors == 0, "{} of {} requests failed", load.errors, load.requests);
 
         let lost = match tracer {
@@ -137,6 +151,7 @@ impl Bench {
         Ok(Run {
             cpu_per_request: cpu * 1e6 / load.requests as f64,
             requests_per_second: load.requests as f64 / load.seconds,
+            own_cpu,
             lost,
         })
     }
@@ -199,20 +214,25 @@ fn cpu_seconds(pid: u32) -> Result<f64> {
 }
 
 fn table(what: &str, runs: &[Vec<Run>]) -> String {
-    let mut text =
-        format!("| {what} | target CPU per request | added | requests/s | spans lost |\n|---|---|---|---|---|\n");
+    let mut text = format!(
+        "| {what} | target CPU per request | added | uprobed's own CPU per request | requests/s | spans lost |\n|---|---|---|---|---|---|\n"
+    );
     let base: Vec<f64> = runs[0].iter().map(|run| run.cpu_per_request).collect();
     for (case, runs) in CASES.iter().zip(runs) {
         let cpu = median(runs.iter().map(|run| run.cpu_per_request));
         let added = median(runs.iter().zip(&base).map(|(run, base)| run.cpu_per_request - base));
         let rate = median(runs.iter().map(|run| run.requests_per_second));
         let lost = median(runs.iter().map(|run| run.lost));
-        let (name, added, lost) = match case {
-            Case::Nothing => ("nothing attached", "–".to_owned(), "–".to_owned()),
-            Case::Uprobed => ("uprobed attached", format!("{added:.1} µs"), format!("{:.2}%", lost * 100.0)),
-            Case::Sdk => ("OpenTelemetry Go SDK compiled in", format!("{added:.1} µs"), "–".to_owned()),
+        let own = median(runs.iter().map(|run| run.own_cpu));
+        let none = || "–".to_owned();
+        let (name, added, own, lost) = match case {
+            Case::Nothing => ("nothing attached", none(), none(), none()),
+            Case::Uprobed => {
+                ("uprobed attached", format!("{added:.1} µs"), format!("{own:.1} µs"), format!("{:.2}%", lost * 100.0))
+            }
+            Case::Sdk => ("OpenTelemetry Go SDK compiled in", format!("{added:.1} µs"), none(), none()),
         };
-        text.push_str(&format!("| {name} | {cpu:.1} µs | {added} | {rate:.0} | {lost} |\n"));
+        text.push_str(&format!("| {name} | {cpu:.1} µs | {added} | {own} | {rate:.0} | {lost} |\n"));
     }
     text
 }

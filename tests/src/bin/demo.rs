@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{fs, thread};
 
@@ -22,9 +22,19 @@ const ATTACH: Duration = Duration::from_secs(60);
 const REQUESTS: &str = "400";
 const RATE: &str = "100";
 
-fn main() -> Result<()> {
-    // As `openssl rand` would, but nothing has to be unguessable here.
-    let nonce = format!("{:x}", SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros());
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    // Short, so that lines stay short; it only has to differ from the last run's.
+    let nonce = format!("{:04x}", SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() & 0xffff);
     let directory = scratch().join("demo");
     fs::create_dir_all(&directory).with_context(|| format!("make {}", directory.display()))?;
     let (stock, stock_url) = service("../demo/stock", directory.join("stock"), None)?;
@@ -52,7 +62,7 @@ fn main() -> Result<()> {
 }
 
 fn service(path: &'static str, binary: PathBuf, upstream: Option<&str>) -> Result<(Running, String)> {
-    Program::new(path).build_to(&binary)?;
+    Program::new(path).go("auto").build_to(&binary)?;
     let address = format!("127.0.0.1:{}", free_port()?);
     let mut command = Command::new(&binary);
     command.arg(&address).args(upstream).current_dir(root());
@@ -71,6 +81,7 @@ fn trace(services: &[&Running]) -> Result<(Running, Lines, Lines)> {
     let shown: Vec<String> = services.iter().map(|service| format!("--pid {}", service.pid())).collect();
     eprintln!("==> uprobed trace {}", shown.join(" "));
     command.args(services.iter().flat_map(|service| ["--pid".to_owned(), service.pid().to_string()]));
+    command.env("COLUMNS", std::env::var_os("COLUMNS").unwrap_or_else(|| "120".into()));
     if std::io::stdout().is_terminal() {
         command.env("CLICOLOR_FORCE", "1");
     }
