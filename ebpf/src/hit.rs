@@ -174,9 +174,9 @@ fn find_place(program: &Program, state: &mut State, thread: u32) -> bool {
     let g = register(state, program.g_register);
     // Both at once; the window is not in use yet.
     let distance = u64::from(program.goid).wrapping_sub(program.stack_hi.into());
-    let words = User::bound(distance >> 3, FETCH_WORDS as u64 - 1) as usize;
+    let words = User::bound(distance >> 3, FETCH_WORDS as u64) as usize;
     let window = state.window.as_mut_ptr();
-    // SAFETY: the window is longer than FETCH_WORDS words.
+    // SAFETY: the window is longer than FETCH_WORDS words and one.
     let is_read = unsafe { User.read(g.wrapping_add(program.stack_hi.into()), window.cast(), words as u32 * 8 + 8) };
     if !is_read {
         return false;

@@ -9,6 +9,8 @@ pub const WINDOW_WORDS: usize = 128;
 pub const WINDOWS: usize = 8;
 /// The most words of one window.
 pub const FETCH_WORDS: usize = 63;
+// It serves as a mask.
+const _: () = assert!((FETCH_WORDS + 1).is_power_of_two() && WORDS.is_power_of_two() && WINDOW_WORDS.is_power_of_two());
 /// Words a start can keep for the other probes of its span.
 pub const KEPT: usize = 4;
 /// The most bytes of one capture.
