@@ -384,7 +384,8 @@ pub fn step<T: Target>(target: &mut T, state: &mut State, program: &Program) -> 
             }
         }
         Code::PICK_STRING => {
-            let ((pointer, status), (length, _)) = (state.window::<T>(op, op.b), state.window::<T>(op, op.b.wrapping_add(1)));
+            let ((pointer, status), (length, _)) =
+                (state.window::<T>(op, op.b), state.window::<T>(op, op.b.wrapping_add(1)));
             if status == state::READ {
                 state.string(target, op, pointer, length, op.value);
             } else {
@@ -397,14 +398,17 @@ pub fn step<T: Target>(target: &mut T, state: &mut State, program: &Program) -> 
             }
         }
         Code::PICK_ADDRESS => {
-            let ((pointer, status), (length, _)) = (state.window::<T>(op, op.b), state.window::<T>(op, op.b.wrapping_add(1)));
+            let ((pointer, status), (length, _)) =
+                (state.window::<T>(op, op.b), state.window::<T>(op, op.b.wrapping_add(1)));
             if status == state::READ {
                 join_address(target, state, op, pointer, length);
             }
         }
         Code::JOIN_ADDRESS => {
             let base = state.word::<T>(op.b);
-            if base >= NIL && let Some([pointer, length]) = words(target, base.wrapping_add(op.offset as i64 as u64)) {
+            if base >= NIL
+                && let Some([pointer, length]) = words(target, base.wrapping_add(op.offset as i64 as u64))
+            {
                 join_address(target, state, op, pointer, length);
             }
         }

@@ -9,10 +9,10 @@ pub mod plan;
 pub mod probes;
 
 pub mod events;
-pub mod plugin;
-pub mod fragment;
-pub mod spans;
-pub mod resource;
 pub mod export;
+pub mod fragment;
+pub mod plugin;
+pub mod resource;
+pub mod spans;
 
 pub mod session;

@@ -23,6 +23,8 @@ pub struct Program {
 
 /// The ordinary service, as the installed Go builds it.
 pub const SERVICE: Program = Program::new("go/service");
+/// A service in which no client is linked.
+pub const PLAIN: Program = Program::new("go/plain");
 pub const LOAD: Program = Program::new("go/load");
 
 impl Program {

@@ -37,7 +37,9 @@ pub fn sinks(format: Option<Format>, out: Option<&Path>, endpoint: Option<&Endpo
 fn text(format: Format, out: Option<&Path>) -> Result<Text> {
     let file = out.map(|path| File::create(path).with_context(|| format!("create {}", path.display()))).transpose()?;
     Ok(match (format, file) {
-        (Format::Tree, Some(file)) => Text::Tree(Tree::new(Page::of_file(), Bounds::default()), Box::new(StripStream::new(file))),
+        (Format::Tree, Some(file)) => {
+            Text::Tree(Tree::new(Page::of_file(), Bounds::default()), Box::new(StripStream::new(file)))
+        }
         (Format::Tree, None) => {
             Text::Tree(Tree::new(Page::of_stdout(), Bounds::default()), Box::new(AutoStream::auto(io::stdout())))
         }

@@ -59,7 +59,8 @@ impl Arguments {
         let shown = self.config.display();
         let wrong = |error: String| Failure::Configuration(format!("{shown}: {error}"));
         let text = fs::read_to_string(&self.config).map_err(|error| wrong(error.to_string()))?;
-        let configuration = Configuration::read(&text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
+        let configuration =
+            Configuration::read(&text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
         let globs = &configuration.select.executables;
         if globs.is_empty() {
             return Err(wrong("select.executables names no executable".into()).into());
@@ -76,7 +77,8 @@ impl Arguments {
         };
         probes::check()?;
         let plugins = select::load(configuration.plugins.as_deref())?;
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().context("start the runtime")?;
+        let runtime =
+            Builder::new_multi_thread().worker_threads(1).enable_all().build().context("start the runtime")?;
         runtime.block_on(async {
             let sinks = output::sinks(None, None, Some(&endpoint))?;
             serve(Watch::start(plugins, selectors, sinks)?).await
@@ -105,7 +107,8 @@ mod tests {
 
     #[test]
     fn reads_what_the_documentation_shows() {
-        let text = "plugins = \"/p\"\n[select]\nexecutables = [\"/srv/*\"]\n[export]\notlp = \"grpc://127.0.0.1:4317\"\n";
+        let text =
+            "plugins = \"/p\"\n[select]\nexecutables = [\"/srv/*\"]\n[export]\notlp = \"grpc://127.0.0.1:4317\"\n";
         let read = Configuration::read(text).unwrap();
         assert_eq!(read.select.executables, ["/srv/*"]);
         assert_eq!(read.export.otlp.as_deref(), Some("grpc://127.0.0.1:4317"));

@@ -70,7 +70,8 @@ impl Arguments {
         }
         probes::check()?;
         let plugins = select::load(self.plugins.as_deref())?;
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().context("start the runtime")?;
+        let runtime =
+            Builder::new_multi_thread().worker_threads(1).enable_all().build().context("start the runtime")?;
         runtime.block_on(async {
             let sinks = output::sinks(Some(self.format), self.out.as_deref(), endpoint.as_ref())?;
             let watch = Watch::start(plugins, selectors, sinks)?;
@@ -118,11 +119,8 @@ impl Arguments {
         }
         if let (Some(mut running), None) = (child, status) {
             // The command was started to be traced: it does not outlive its trace.
-            rustix::process::kill_process(
-                rustix::process::Pid::from_child(&running),
-                rustix::process::Signal::TERM,
-            )
-            .context("end the command")?;
+            rustix::process::kill_process(rustix::process::Pid::from_child(&running), rustix::process::Signal::TERM)
+                .context("end the command")?;
             status = Some(running.wait().context("wait for the command")?);
         }
         if !watch.has_watched() && !watch.reasons().is_empty() {
@@ -159,7 +157,8 @@ impl Summary {
         let collector = self.collector.unwrap_or_default();
         let exported = self.written.unwrap_or(host.spans.finished);
         let lost = kernel.lost() + host.lost() + collector.lost();
-        let mut line = format!("seen events={} spans={} exported={exported} lost={lost}", host.records, host.spans.finished);
+        let mut line =
+            format!("seen events={} spans={} exported={exported} lost={lost}", host.records, host.spans.finished);
         let details = [
             ("kernel_ring_full", kernel.ring_full),
             ("kernel_no_scratch", kernel.no_scratch),

@@ -112,7 +112,7 @@ impl Watch {
                         self.consider(&process);
                     }
                 }
-                Life::Exit(pid) => self.session.forget(pid),
+                Life::Exit(pid) => self.session.check(pid),
             },
             _ = self.tick.tick() => {
                 self.session.tidy();

@@ -4,8 +4,7 @@ mod command;
 
 use std::{
     collections::HashSet,
-    fs,
-    io,
+    fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -49,8 +48,9 @@ impl Process {
     pub fn read(pid: u32) -> io::Result<Self> {
         let directory = PathBuf::from(format!("/proc/{pid}"));
         let stat = fs::read_to_string(directory.join("stat")).map_err(gone)?;
-        let (parent, start) = parse_stat(&stat)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{}/stat is not readable", directory.display())))?;
+        let (parent, start) = parse_stat(&stat).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("{}/stat is not readable", directory.display()))
+        })?;
         let link = directory.join("exe");
         let executable = fs::read_link(&link).map_err(gone)?;
         let file = FileId::of(&link).map_err(gone)?;

@@ -40,7 +40,8 @@ impl Decoder {
         image: Arc<Mmap>,
         programs: &[&Program],
     ) -> Self {
-        let types = programs.iter().map(|program| (program.probe, typed_captures(program))).filter(|(_, bits)| *bits != 0);
+        let types =
+            programs.iter().map(|program| (program.probe, typed_captures(program))).filter(|(_, bits)| *bits != 0);
         Self {
             scope: Arc::new(Scope {
                 name: manifest.name.clone(),
@@ -63,25 +64,9 @@ impl Decoder {
 
     /// Copies an event's captures, with names in place of types.
     pub fn copy(&self, probe: u16, captures: &[u8], into: &mut Vec<u8>) {
-        let Some(&types) = self.types.get(&probe) else { return into.extend_from_slice(captures) };
-        let mut rest = captures;
-        while let [index, status, low, high, after @ ..] = rest {
-            let length = usize::from(u16::from_le_bytes([*low, *high]));
-            let padded = length.next_multiple_of(4).min(after.len());
-            let (bytes, next) = after.split_at(padded);
-            let address = bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
-            match address {
-                Some(address) if *status == state::READ && types >> (index & 63) & 1 == 1 => {
-                    let name = self.name(address);
-                    let state = if name.is_empty() { state::ABSENT } else { state::READ };
-                    into.extend_from_slice(&[*index, state]);
-                    into.extend_from_slice(&(name.len() as u16).to_le_bytes());
-                    into.extend_from_slice(name.as_bytes());
-                    into.resize(into.len().next_multiple_of(4), 0);
-                }
-                _ => into.extend_from_slice(&rest[..4 + padded]),
-            }
-            rest = next;
+        match self.types.get(&probe) {
+            Some(types) => copy_named(*types, captures, |address| self.name(address), into),
+            None => into.extend_from_slice(captures),
         }
     }
 
@@ -103,8 +88,74 @@ impl Decoder {
     }
 }
 
-/// Padding in `copy` starts at the batch's own multiples of four, which is why captures are aligned to them.
+/// Copies captures; those that `types` has a bit for hold a type's address, which its name replaces. `into` is at a multiple of four bytes
+/// before and after, as each capture is.
+fn copy_named(types: u64, captures: &[u8], name: impl Fn(u64) -> Arc<str>, into: &mut Vec<u8>) {
+    let mut rest = captures;
+    while let [index, status, low, high, after @ ..] = rest {
+        let length = usize::from(u16::from_le_bytes([*low, *high]));
+        let padded = length.next_multiple_of(4).min(after.len());
+        let (bytes, next) = after.split_at(padded);
+        let address = bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+        match address {
+            Some(address) if *status == state::READ && types >> (index & 63) & 1 == 1 => {
+                let name = name(address);
+                let status = if name.is_empty() { state::ABSENT } else { state::READ };
+                let name = &name.as_bytes()[..name.len().min(u16::MAX.into())];
+                into.extend_from_slice(&[*index, status]);
+                into.extend_from_slice(&(name.len() as u16).to_le_bytes());
+                into.extend_from_slice(name);
+                into.resize(into.len().next_multiple_of(4), 0);
+            }
+            _ => into.extend_from_slice(&rest[..4 + padded]),
+        }
+        rest = next;
+    }
+}
+
 fn typed_captures(program: &Program) -> u64 {
     let ops = program.ops.iter().take(program.ops_len.into());
     ops.filter(|op| op.code == Code::TYPE).fold(0, |bits, op| bits | 1 << (op.a & 63))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn capture(index: u8, status: u8, bytes: &[u8]) -> Vec<u8> {
+        let mut capture = vec![index, status, bytes.len() as u8, 0];
+        capture.extend_from_slice(bytes);
+        capture.resize(capture.len().next_multiple_of(4), 0);
+        capture
+    }
+
+    fn named(types: u64, captures: &[u8]) -> Vec<u8> {
+        let name = |address: u64| if address == 0 { "".into() } else { format!("*t.T{address}").into() };
+        let mut into = Vec::new();
+        copy_named(types, captures, name, &mut into);
+        into
+    }
+
+    #[test]
+    fn puts_names_in_place_of_types_and_leaves_the_rest() {
+        let text = capture(0, state::READ, b"hello");
+        let before = [text.clone(), capture(1, state::READ, &7u64.to_le_bytes())].concat();
+        let after = [text, capture(1, state::READ, b"*t.T7")].concat();
+        assert_eq!(named(0b10, &before), after);
+        assert_eq!(named(0, &before), before);
+    }
+
+    #[test]
+    fn says_absent_for_nil_and_keeps_a_failure() {
+        assert_eq!(named(1, &capture(0, state::READ, &[0; 8])), capture(0, state::ABSENT, b""));
+        let failed = capture(0, state::UNREADABLE, b"");
+        assert_eq!(named(1, &failed), failed);
+    }
+
+    #[test]
+    fn copies_no_more_than_there_is() {
+        let mut cut = capture(0, state::READ, b"hello");
+        cut.truncate(6);
+        assert_eq!(named(0, &cut), cut);
+    }
 }

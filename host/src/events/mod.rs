@@ -42,6 +42,7 @@ enum Message {
     Decoder(u32, Arc<Decoder>),
     Process(u32, Arc<Resource>),
     ProcessEnded(u32),
+    DecoderGone(u32),
     /// Everything that is in the ring buffer, then the end.
     Finish,
 }
@@ -69,7 +70,7 @@ pub struct Counts {
 
 impl Counts {
     pub fn lost(&self) -> u64 {
-        self.undecoded + self.output_full + self.spans.lost()
+        self.stray + self.undecoded + self.output_full + self.spans.lost()
     }
 }
 
@@ -96,9 +97,11 @@ impl Events {
             decoders: HashMap::new(),
             resources: HashMap::new(),
             ended: Vec::new(),
+            gone: Vec::new(),
             batches: HashMap::new(),
         };
-        let thread = thread::Builder::new().name("events".into()).spawn(move || worker.run()).context("start a thread")?;
+        let thread =
+            thread::Builder::new().name("events".into()).spawn(move || worker.run()).context("start a thread")?;
         Ok(Self { messages, counts, thread })
     }
 
@@ -113,6 +116,11 @@ impl Events {
 
     pub fn process_ended(&self, slot: u32) {
         self.tell(Message::ProcessEnded(slot));
+    }
+
+    /// No records with this number will come any more.
+    pub fn remove_decoder(&self, number: u32) {
+        self.tell(Message::DecoderGone(number));
     }
 
     pub fn counts(&self) -> Counts {
@@ -147,6 +155,8 @@ struct Worker {
     resources: HashMap<u32, Arc<Resource>>,
     /// Processes that ended before the round at hand: what they left in the ring buffer comes first.
     ended: Vec<u32>,
+    /// Decoders likewise.
+    gone: Vec<u32>,
     batches: HashMap<u32, Batch>,
 }
 
@@ -156,8 +166,15 @@ impl Worker {
         loop {
             let is_last = self.read_messages();
             let taken = self.round();
-            for slot in std::mem::take(&mut self.ended) {
-                self.end_process(slot);
+            // Only when the ring buffer was empty once: what they left there comes first.
+            if taken < ROUND {
+                for slot in std::mem::take(&mut self.ended) {
+                    self.end_process(slot);
+                }
+                for number in std::mem::take(&mut self.gone) {
+                    self.decoders.remove(&number);
+                    self.batches.remove(&number);
+                }
             }
             if swept.elapsed() >= Duration::from_secs(1) {
                 swept = Instant::now();
@@ -180,6 +197,7 @@ impl Worker {
                 Ok(Message::Decoder(number, decoder)) => _ = self.decoders.insert(number, decoder),
                 Ok(Message::Process(slot, resource)) => _ = self.resources.insert(slot, resource),
                 Ok(Message::ProcessEnded(slot)) => self.ended.push(slot),
+                Ok(Message::DecoderGone(number)) => self.gone.push(number),
                 Ok(Message::Finish) | Err(TryRecvError::Disconnected) => return true,
                 Err(TryRecvError::Empty) => return false,
             }

@@ -52,7 +52,8 @@ impl Output {
         let Sinks { text, collector } = sinks;
         let Some(text) = text else { return Ok((Self { sender: None, collector }, None)) };
         let (sender, inbox) = sync_channel(WAITING);
-        let writer = thread::Builder::new().name("output".into()).spawn(move || write(text, inbox)).context("start a thread")?;
+        let writer =
+            thread::Builder::new().name("output".into()).spawn(move || write(text, inbox)).context("start a thread")?;
         Ok((Self { sender: Some(sender), collector }, Some(writer)))
     }
 
@@ -98,8 +99,13 @@ fn write_lines(mut to: Box<dyn Write + Send>, inbox: &Receiver<(FinishedSpan, Ar
             Err(RecvTimeoutError::Disconnected) => true,
         };
         if !line.is_empty() {
-            let (spans, resources): (Vec<_>, HashMap<_, _>) =
-                line.drain(..).map(|(span, resource)| { let process = span.process; (span, (process, resource)) }).unzip();
+            let (spans, resources): (Vec<_>, HashMap<_, _>) = line
+                .drain(..)
+                .map(|(span, resource)| {
+                    let process = span.process;
+                    (span, (process, resource))
+                })
+                .unzip();
             json::write_line(&mut to, &spans, |process| resources.get(&process).cloned()).context("write spans")?;
             written += spans.len() as u64;
         }

@@ -83,7 +83,9 @@ pub fn map_layout(binary: &Binary) -> Result<(MapLayout, Origin), Skip> {
     };
     // The interpreter reads each pair at once.
     let are_neighbours = match layout {
-        MapLayout::Swiss { dir_ptr, dir_len, groups, length_mask } => dir_len == dir_ptr + 8 && length_mask == groups + 8,
+        MapLayout::Swiss { dir_ptr, dir_len, groups, length_mask } => {
+            dir_len == dir_ptr + 8 && length_mask == groups + 8
+        }
         MapLayout::Buckets { b, buckets } => buckets == (b & !7) + 8,
     };
     if are_neighbours { Ok((layout, origin)) } else { Err(Skip::MapLayout) }

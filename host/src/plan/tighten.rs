@@ -177,7 +177,8 @@ impl Body {
         places.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
         for (at, window) in places {
             let value = window.first as u64 | (window.words as u64) << 8;
-            let op = Op { code: Code::FETCH, a: window.number, b: window.base, target: 0, offset: window.offset, value };
+            let op =
+                Op { code: Code::FETCH, a: window.number, b: window.base, target: 0, offset: window.offset, value };
             self.insert(at, op);
         }
     }
@@ -229,7 +230,15 @@ fn windows(mut uses: Vec<Use>) -> Vec<Window> {
         let words = ((end - offset) as usize).div_ceil(8);
         if windows.len() < WINDOWS && used + words <= WINDOW_WORDS {
             let (base, defined) = (group[0].base, group[0].defined);
-            windows.push(Window { number: windows.len() as u8, first: used, offset, words, base, defined, uses: group.to_vec() });
+            windows.push(Window {
+                number: windows.len() as u8,
+                first: used,
+                offset,
+                words,
+                base,
+                defined,
+                uses: group.to_vec(),
+            });
             used += words;
         }
     }

@@ -103,8 +103,12 @@ impl Tables {
 /// Removes the entries that `is_over` names. A table that changes meanwhile may be seen twice or not at all in places; what is missed
 /// goes the next time.
 fn remove<K: Copy + 'static, V: Copy + 'static>(map: &mut Kept<K, V>, is_over: impl Fn(&K, &V) -> bool) -> usize {
-    let over: Vec<Shared<K>> =
-        map.iter().filter_map(Result::ok).filter(|(key, value)| is_over(&key.0, &value.0)).map(|(key, _)| key).collect();
+    let over: Vec<Shared<K>> = map
+        .iter()
+        .filter_map(Result::ok)
+        .filter(|(key, value)| is_over(&key.0, &value.0))
+        .map(|(key, _)| key)
+        .collect();
     // An entry that the kernel removed first is no error.
     over.iter().filter(|key| map.remove(key).is_ok()).count()
 }

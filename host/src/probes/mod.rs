@@ -224,4 +224,3 @@ impl AsRawFd for Records {
 
 /// Keeps the map type in scope for `counters`.
 type Kept<K, V> = KernelMap<MapData, Shared<K>, Shared<V>>;
-

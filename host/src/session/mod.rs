@@ -30,11 +30,13 @@ use crate::{
     plugin::Plugin,
     probes::{Attached, Kernel, Point},
     resource::{Machine, Resource, Runtime},
-    spans::Clock,
+    spans::{Clock, boot_now},
 };
 
 /// How long probes stay on a binary that nobody runs: a service that is restarted finds them in place.
 const IDLE: Duration = Duration::from_secs(30);
+/// How often the kernel's tables are looked through for spans that have been open for too long.
+const SWEEP: Duration = Duration::from_secs(60);
 /// The largest executable that is looked at.
 const EXECUTABLE_BYTES: u64 = 4 << 30;
 
@@ -74,6 +76,9 @@ pub struct Session {
     slots: u32,
     binaries: HashMap<FileId, Probed>,
     processes: HashMap<u32, Watched>,
+    /// The longest that any plugin lets a span be open, and when that was last looked after.
+    open: Duration,
+    swept: Instant,
 }
 
 struct Watched {
@@ -86,6 +91,8 @@ struct Watched {
 /// A binary with its probes.
 struct Probed {
     attached: Attached,
+    /// Numbers of its decoders in the event thread.
+    decoders: Vec<u32>,
     context_types: [u64; CONTEXT_TYPES],
     runtime: Option<Runtime>,
     probes: usize,
@@ -107,6 +114,8 @@ impl Session {
             slots: 0,
             binaries: HashMap::new(),
             processes: HashMap::new(),
+            open: Duration::ZERO,
+            swept: Instant::now(),
         }
     }
 
@@ -175,6 +184,13 @@ impl Session {
         Ok(())
     }
 
+    /// A process is said to have ended: its first thread has. Others may go on, and then so do we.
+    pub fn check(&mut self, pid: u32) {
+        if self.processes.get(&pid).is_some_and(|watched| !watched.process.is_alive()) {
+            self.forget(pid);
+        }
+    }
+
     /// A process ended, or runs something else now.
     pub fn forget(&mut self, pid: u32) {
         let Some(watched) = self.processes.remove(&pid) else { return };
@@ -190,8 +206,12 @@ impl Session {
 
     /// Forgets processes that ended unnoticed, and takes probes from binaries that nobody has run for a while. Gives those that ended.
     pub fn tidy(&mut self) -> Vec<u32> {
-        let ended: Vec<u32> =
-            self.processes.values().filter(|watched| !watched.process.is_alive()).map(|watched| watched.process.pid).collect();
+        let ended: Vec<u32> = self
+            .processes
+            .values()
+            .filter(|watched| !watched.process.is_alive())
+            .map(|watched| watched.process.pid)
+            .collect();
         for pid in &ended {
             self.forget(*pid);
         }
@@ -202,13 +222,28 @@ impl Session {
             .map(|(file, _)| *file)
             .collect();
         for file in idle {
-            if let Some(probed) = self.binaries.remove(&file)
-                && let Err(error) = self.kernel.detach(probed.attached)
-            {
+            let Some(probed) = self.binaries.remove(&file) else { continue };
+            if let Err(error) = self.kernel.detach(probed.attached) {
                 tracing::warn!(%error, "probes of a binary that nobody runs stay");
             }
+            for number in probed.decoders {
+                self.events.remove_decoder(number);
+            }
         }
+        self.sweep();
         ended
+    }
+
+    /// Spans whose end will not come leave the kernel's tables.
+    fn sweep(&mut self) {
+        if self.swept.elapsed() < SWEEP || self.open.is_zero() {
+            return;
+        }
+        self.swept = Instant::now();
+        let given_up = self.kernel.sweep(boot_now().saturating_sub(self.open.as_nanos() as u64));
+        if given_up > 0 {
+            tracing::info!(spans = given_up, "open for too long, forgotten");
+        }
     }
 
     /// Detaches everything, then lets the event thread take in what is left and end.
@@ -247,9 +282,9 @@ impl Session {
             tracing::warn!(executable = %path.display(), %skip, "spans of goroutines made by others may be roots");
         }
         for part in &prepared.parts {
+            self.open = self.open.max(Duration::from_secs(part.manifest.limits.open_seconds.into()));
             let programs: Vec<&Program> = part.plan.probes.iter().map(|probe| &*probe.program).collect();
-            let decoder =
-                Decoder::new(part.plugin.clone(), &part.manifest, &part.target, map.clone(), &programs);
+            let decoder = Decoder::new(part.plugin.clone(), &part.manifest, &part.target, map.clone(), &programs);
             self.events.add_decoder(part.number, Arc::new(decoder));
         }
         Ok(self.attach(&prepared, image, binary.go().map(|go| go.version.clone()))?)
@@ -277,6 +312,7 @@ impl Session {
         let sites = || probes.iter().flat_map(|probe| &probe.sites);
         Ok(Probed {
             attached,
+            decoders: prepared.parts.iter().map(|part| part.number).collect(),
             context_types: context_types(prepared),
             runtime: go.map(|version| Runtime { language: "go".into(), name: "go".into(), version }),
             probes: probes.len(),
@@ -311,7 +347,10 @@ pub fn map(path: &Path) -> io::Result<Mmap> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     if metadata.len() == 0 || metadata.len() > EXECUTABLE_BYTES {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} bytes are not an executable", metadata.len())));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{} bytes are not an executable", metadata.len()),
+        ));
     }
     // SAFETY: as above; nothing is kept of the bytes that a change could invalidate.
     unsafe { Mmap::map(&file) }

@@ -50,8 +50,10 @@ impl Prepared {
             let name = plugin_name(plugin);
             match part(plugin, name.clone(), binary, numbers) {
                 Ok(part) if part.plan.probes.is_empty() => {
-                    let reasons: Vec<String> = part.plan.skipped.iter().map(|skipped| format!("{}: {}", skipped.what, skipped.why)).collect();
-                    declined.push((name, if reasons.is_empty() { "nothing to probe".into() } else { reasons.join("; ") }));
+                    let reasons: Vec<String> =
+                        part.plan.skipped.iter().map(|skipped| format!("{}: {}", skipped.what, skipped.why)).collect();
+                    declined
+                        .push((name, if reasons.is_empty() { "nothing to probe".into() } else { reasons.join("; ") }));
                 }
                 Ok(part) => parts.push(part),
                 Err(error) => declined.push((name, format!("{error:#}"))),

@@ -77,7 +77,7 @@ func main() {
 	s.routes()
 	s.patterns()
 	fmt.Println("listening", s.self)
-	server := &http.Server{Handler: s.logged(s.mux), ErrorLog: log.New(io.Discard, "", 0)}
+	server := &http.Server{Handler: s.logged(s.copying(s.mux)), ErrorLog: log.New(io.Discard, "", 0)}
 
 	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer cancel()

@@ -6,4 +6,7 @@ package main
 func (s *service) patterns() {
 	s.mux.HandleFunc("GET /items/{id}/{rest...}", s.plain)
 	s.mux.HandleFunc("/users/{name}/calls/{rest...}", s.plain)
+	s.mux.HandleFunc("GET /context/items/{id}", s.plain)
+	s.mux.HandleFunc("GET /clone/items/{id}", s.plain)
+	s.mux.HandleFunc("GET /timeout/items/{id}", s.plain)
 }

@@ -28,6 +28,12 @@ func (s *service) routes() {
 	s.mux.HandleFunc("/nest/", s.nest)
 	s.mux.Handle("/middleware/", withValue(http.HandlerFunc(s.calls)))
 
+	for _, way := range []string{"/context/", "/clone/", "/timeout/"} {
+		s.mux.HandleFunc(way, s.plain)
+		s.mux.HandleFunc(way+"reused/", s.reuse)
+		s.mux.Handle(way+"nested/", nested(way+"nested", s.plain))
+	}
+
 	s.mux.HandleFunc("/grow/", s.grow)
 	s.mux.HandleFunc("/fan/", func(w http.ResponseWriter, r *http.Request) { s.fan(w, r, r.Context()) })
 	s.mux.HandleFunc("/fanbare/", func(w http.ResponseWriter, r *http.Request) { s.fan(w, r, context.Background()) })

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 use uprobed_tests::journal::Summary;
 use uprobed_tests::process::{Lines, Running};
-use uprobed_tests::programs::{LOAD, Program, SERVICE};
+use uprobed_tests::programs::{LOAD, PLAIN, Program, SERVICE};
 use uprobed_tests::tracer::uprobed;
 use uprobed_tests::{scratch, sink};
 
@@ -47,8 +47,23 @@ struct Run {
     lost: f64,
 }
 
+/// What is asked of a service for each request.
+struct Work {
+    what: &'static str,
+    path: &'static str,
+    spans: f64,
+    /// Whether the service calls another.
+    calls: bool,
+}
+
+const WORK: [Work; 2] = [
+    Work { what: "a request served", path: "/plain/{i}", spans: 1.0, calls: false },
+    Work { what: "a request served and a call made for it", path: "/call/{i}", spans: 2.0, calls: true },
+];
+
 struct Bench {
     service: PathBuf,
+    plain: PathBuf,
     sdk: PathBuf,
     load: PathBuf,
     others: String,
@@ -72,13 +87,12 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let bench = Bench::new()?;
     let mut tables = Vec::new();
-    for (what, path, spans_per_request) in
-        [("a request served", "/plain/{i}", 1.0), ("a request served and a call made for it", "/call/{i}", 2.0)]
-    {
+    for work in &WORK {
+        let what = work.what;
         let mut runs: Vec<Vec<Run>> = vec![Vec::new(); CASES.len()];
         for round in 1..=bench.rounds {
             for (case, runs) in CASES.iter().zip(&mut runs) {
-                let run = bench.run(*case, path, spans_per_request).with_context(|| format!("{case:?}, {what}"))?;
+                let run = bench.run(*case, work).with_context(|| format!("{case:?}, {what}"))?;
                 let Run { cpu_per_request, requests_per_second, own_cpu, lost } = run;
                 eprintln!(
                     "{what}, round {round}, {case:?}: {cpu_per_request:.2} us, {requests_per_second:.0}/s, uprobed {own_cpu:.2} us, {:.2}% lost",
@@ -101,6 +115,7 @@ impl Bench {
         fs::create_dir_all(&directory).with_context(|| format!("make {}", directory.display()))?;
         let mut bench = Self {
             service: SERVICE.build()?,
+            plain: PLAIN.build()?,
             sdk: SDK.build()?,
             load: LOAD.build()?,
             others: format!("1-{}", cores - 1),
@@ -123,12 +138,19 @@ impl Bench {
         Ok(bench)
     }
 
-    fn run(&self, case: Case, path: &str, spans_per_request: f64) -> Result<Run> {
-        let (upstream, upstream_url) = self.service(&self.service, &self.others, &[])?;
-        let binary = if case == Case::Sdk { &self.sdk } else { &self.service };
-        let exporter = ["--collector", self.sink.as_str()];
-        let more = if case == Case::Sdk { &exporter[..] } else { &[] };
-        let (service, url) = self.service(binary, CORE, &[&["--upstream", upstream_url.as_str()], more].concat())?;
+    fn run(&self, case: Case, work: &Work) -> Result<Run> {
+        let (path, spans_per_request) = (work.path, work.spans);
+        let (upstream, upstream_url) = self.service(&self.plain, &self.others, &[])?;
+        // Without calls to make, a service has no client linked in, and no probes for one.
+        let binary = match case {
+            Case::Sdk => &self.sdk,
+            _ if work.calls => &self.service,
+            _ => &self.plain,
+        };
+        let (calls, exporter) = (["--upstream", upstream_url.as_str()], ["--collector", self.sink.as_str()]);
+        let calls = if work.calls || case == Case::Sdk { &calls[..] } else { &[] };
+        let exporter = if case == Case::Sdk { &exporter[..] } else { &[] };
+        let (service, url) = self.service(binary, CORE, &[calls, exporter].concat())?;
         let out = self.directory.join("spans.jsonl");
         let tracer = if case == Case::Uprobed { Some(self.attach(service.pid(), &out)?) } else { None };
 

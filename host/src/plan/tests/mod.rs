@@ -1,6 +1,7 @@
 //! Plans of a real Go program (`fixture/main.go`), as text; and their programs run over its memory.
 
 mod live;
+mod marks;
 mod plans;
 mod programs;
 
