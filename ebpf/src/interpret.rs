@@ -643,7 +643,9 @@ fn key_matches<T: Target>(target: &mut T, state: &mut State, op: &Op, program: &
     // SAFETY: the place is inside `scratch`, aligned, and KEY_BYTES long.
     let bytes = unsafe {
         let at = state.scratch.as_mut_ptr().add(KEY_AT).cast::<u64>();
-        (at.write(0), at.add(1).write(0), at.add(2).write(0));
+        at.write(0);
+        at.add(1).write(0);
+        at.add(2).write(0);
         if !target.read(pointer, at.cast(), length as u32) {
             return false;
         }

@@ -196,7 +196,8 @@ fn key_ops(key: &str, capture: u8) -> Vec<Op> {
         word[..chunk.len()].copy_from_slice(chunk);
         u64::from_le_bytes(word)
     });
-    let mut ops = vec![op(Code::MAP_KEY, capture, key.len() as u8, 0, 0x1_0000 | 100, words.next().unwrap())];
+    let mut ops =
+        vec![op(Code::MAP_KEY, capture, key.len() as u8, 0, 0x1_0000 | 100, words.next().expect("a key has bytes"))];
     ops.extend(words.map(|word| op(Code::MAP_KEY_MORE, 0, 0, 0, 0, word)));
     ops
 }

@@ -18,14 +18,14 @@ const ROUTES: [(&str, &str); 16] = [
     ("/clone/{i}", "/clone/"),
     ("/clone/items/{i}", "/clone/items/{id}"),
     // Copied, for another goroutine.
-    ("/timeout/{i}", "/timeout/"),
-    ("/timeout/items/{i}", "/timeout/items/{id}"),
+    ("/late/{i}", "/late/"),
+    ("/late/items/{i}", "/late/items/{id}"),
     // The copy is garbage before the request ends.
     ("/context/reused/{i}", "/context/reused/"),
     ("/clone/reused/{i}", "/clone/reused/"),
     // A mux behind a mux: the outer one's.
     ("/context/nested/{i}", "/context/nested/"),
-    ("/timeout/nested/{i}", "/timeout/nested/"),
+    ("/late/nested/{i}", "/late/nested/"),
     // What was stripped before the mux, it does not know.
     ("/stripped/plain/{i}", "/plain/"),
     // Nobody's.

@@ -93,11 +93,11 @@ fn check_role(manifest: &Manifest, probe: &Probe) -> Result<(), String> {
         ("inherits", probe.inherits && probe.role != Role::Mark),
         ("adopt", probe.adopt.is_some()),
     ];
-    if probe.inherits && probe.correlation != Correlation::Goroutine {
-        return Err("a mark inherits by its goroutine".into());
-    }
     if let Some((item, _)) = only_for_starts.iter().find(|(_, present)| *present) {
         return Err(format!("{item} is for a start"));
+    }
+    if probe.inherits && probe.correlation != Correlation::Goroutine {
+        return Err("a mark inherits by its goroutine".into());
     }
     let starts = |other: &&Probe| other.role == Role::Start && other.span == probe.span;
     match manifest.probes.iter().find(starts) {
@@ -183,4 +183,50 @@ fn unique<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Result<(),
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{Group, Join, Limits};
+
+    fn probe(name: &str, role: Role) -> Probe {
+        let correlation = if role == Role::Mark { Correlation::Goroutine } else { Correlation::Frame };
+        let symbols = vec!["main.main".to_owned()];
+        Probe { name: name.into(), symbols, span: "work".into(), role, correlation, ..Probe::default() }
+    }
+
+    #[test]
+    fn says_what_each_role_may_have() {
+        let keep = vec!["word".to_owned()];
+        let words = Correlation::Words(vec!["word".to_owned()]);
+        let publish = Some(Join::default());
+        for (probe, expected) in [
+            (Probe { keep: keep.clone(), ..probe("start", Role::Start) }, "ok"),
+            (Probe { keep: keep.clone(), ..probe("mark", Role::Mark) }, "ok"),
+            (Probe { publish, ..probe("mark", Role::Mark) }, "ok"),
+            (probe("mark", Role::Mark), "probe mark: a mark is for publish or keep"),
+            (Probe { keep: keep.clone(), ..probe("end", Role::End) }, "probe end: keep is for a start"),
+            (Probe { keep: keep.clone(), inherits: true, ..probe("mark", Role::Mark) }, "ok"),
+            (Probe { inherits: true, ..probe("event", Role::Event) }, "probe event: inherits is for a start"),
+            (
+                Probe { keep, inherits: true, correlation: words, ..probe("mark", Role::Mark) },
+                "probe mark: a mark inherits by its goroutine",
+            ),
+            (
+                Probe { if_mentioned: vec!["main.f".to_owned(); 17], ..probe("start", Role::Start) },
+                "probe start: 17 functions to be mentioned, at most 16",
+            ),
+        ] {
+            let manifest = Manifest {
+                name: "test".into(),
+                groups: vec![Group { name: "only".into(), ..Group::default() }],
+                probes: vec![probe, self::probe("first", Role::Start)],
+                limits: Limits { event_bytes: 1, open_seconds: 1 },
+                ..Manifest::default()
+            };
+            let found = check(&manifest).err().unwrap_or_else(|| "ok".to_owned());
+            assert_eq!(found, expected);
+        }
+    }
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// copying hands the mux copies of requests, as middleware does: /context/..., /clone/..., /timeout/... and /stripped/...
+// copying hands the mux copies of requests, as middleware does: /context/..., /clone/..., /late/... and /stripped/...
 func (s *service) copying(mux http.Handler) http.Handler {
 	late := http.TimeoutHandler(mux, 30*time.Second, "too late")
 	stripped := http.StripPrefix("/stripped", mux)
@@ -20,7 +20,7 @@ func (s *service) copying(mux http.Handler) http.Handler {
 			mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), originalKey{}, r.URL.Path)))
 		case "clone":
 			mux.ServeHTTP(w, r.Clone(r.Context()))
-		case "timeout":
+		case "late":
 			late.ServeHTTP(w, r)
 		case "stripped":
 			stripped.ServeHTTP(w, r)

@@ -8,5 +8,5 @@ func (s *service) patterns() {
 	s.mux.HandleFunc("/users/{name}/calls/{rest...}", s.plain)
 	s.mux.HandleFunc("GET /context/items/{id}", s.plain)
 	s.mux.HandleFunc("GET /clone/items/{id}", s.plain)
-	s.mux.HandleFunc("GET /timeout/items/{id}", s.plain)
+	s.mux.HandleFunc("GET /late/items/{id}", s.plain)
 }

@@ -28,7 +28,7 @@ func (s *service) routes() {
 	s.mux.HandleFunc("/nest/", s.nest)
 	s.mux.Handle("/middleware/", withValue(http.HandlerFunc(s.calls)))
 
-	for _, way := range []string{"/context/", "/clone/", "/timeout/"} {
+	for _, way := range []string{"/context/", "/clone/", "/late/"} {
 		s.mux.HandleFunc(way, s.plain)
 		s.mux.HandleFunc(way+"reused/", s.reuse)
 		s.mux.Handle(way+"nested/", nested(way+"nested", s.plain))
