@@ -55,6 +55,10 @@ pub fn hit(context: *mut c_void) {
     // SAFETY: the context is the one that the kernel gave.
     let cookie = unsafe { bpf_get_attach_cookie(context) };
     let Some(program) = PROGRAMS.get(cookie::program(cookie)) else { return };
+    if program.binary != process.binary {
+        // The same file through another mount, probed for another process.
+        return;
+    }
     // SAFETY: a uprobe's context is a pt_regs.
     let registers = unsafe { &*context.cast::<pt_regs>() };
     if program.flags & flags::IGNORE_IF_BELOW_OR_EQUAL != 0 && is_below_or_equal(registers) {
@@ -98,7 +102,7 @@ fn serve(process: &Process, program: &Program, state: &mut State, thread: u32) {
         maps::count(counter::UNREADABLE);
     }
     if state.aborted != 0 {
-        return;
+        return maps::count(counter::PASSED_OVER);
     }
     let (length, goroutine) = (state.length, state.place.goid);
     let head = state.head();

@@ -202,6 +202,9 @@ pub struct Program {
     pub span: u32,
     /// A hash of the join's channel.
     pub channel: u32,
+    /// The binary that it is for, by the host's number.
+    pub binary: u32,
+    pub padding: u32,
     pub role: u8,
     pub correlation: u8,
     pub key_slots: [u8; 2],
@@ -222,4 +225,4 @@ pub struct Program {
     pub ops: [Op; OPS],
 }
 
-const _: () = assert!(size_of::<Program>() == 40 + OPS * 16);
+const _: () = assert!(size_of::<Program>() == 48 + OPS * 16);

@@ -81,6 +81,9 @@ pub struct Process {
     pub slot: u32,
     /// Inode of the network namespace.
     pub network: u32,
+    /// Which binary it runs, by the host's number; programs of others do not count.
+    pub binary: u32,
+    pub reserved: u32,
     /// Link-time addresses of the types through which a context is followed; 0 where none.
     pub context_types: [u64; CONTEXT_TYPES],
 }
@@ -113,7 +116,7 @@ pub mod cookie {
 pub struct SpanKey {
     pub slot: u32,
     pub span: u32,
-    /// With frames: g's address (thread) and depth of the stack (stack pointer). Else the words.
+    /// With frames: the goroutine's (thread's) number and depth of the stack (stack pointer). Else the words.
     pub a: u64,
     pub b: u64,
 }
@@ -213,5 +216,7 @@ pub mod counter {
     pub const AMBIGUOUS: u32 = 8;
     /// Spans whose end was never seen.
     pub const ABANDONED: u32 = 9;
-    pub const COUNT: u32 = 10;
+    /// Hits whose `only-if` did not hold.
+    pub const PASSED_OVER: u32 = 10;
+    pub const COUNT: u32 = 11;
 }

@@ -148,7 +148,16 @@ impl Facts {
         let nanoseconds_per_tick = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
         let started_boot = ticks.saturating_mul(nanoseconds_per_tick);
         let mut environment = Vec::new();
-        File::open(directory.join("environ"))?.take(ENVIRONMENT_BYTES).read_to_end(&mut environment)?;
+        match File::open(directory.join("environ")) {
+            Ok(file) => _ = file.take(ENVIRONMENT_BYTES).read_to_end(&mut environment)?,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                warn!(
+                    pid,
+                    "without CAP_DAC_READ_SEARCH its environment, and what it says of itself there, is not read"
+                );
+            }
+            Err(error) => return Err(error),
+        }
         let started = UNIX_EPOCH + Duration::from_nanos(clock.wall(started_boot));
         Ok(Self { pid, environment, executable, started_boot, started })
     }

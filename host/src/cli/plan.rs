@@ -11,7 +11,6 @@ use clap::{Args, ValueEnum};
 
 use uprobed::{
     binary::Binary,
-    discovery::Process,
     plan::{self, Plan, Skipped},
     session::{Numbers, Prepared, Unattachable, map},
 };
@@ -54,15 +53,15 @@ impl Arguments {
         let (path, shown) = match (&self.target.exe, self.target.pid) {
             (Some(path), _) => (path.clone(), path.clone()),
             (None, Some(pid)) => {
-                let process = Process::read(pid).map_err(|_| Unattachable::Ended(pid))?;
+                let process = select::process(pid)?;
                 (process.image(), process.executable)
             }
             (None, None) => return Err(Failure::Usage("give --exe or --pid".into()).into()),
         };
         let plugins = select::load(self.plugins.as_deref())?;
         let plugins: Vec<_> = plugins.into_iter().map(|plugin| Arc::new(Mutex::new(plugin))).collect();
-        let map = map(&path).map_err(|source| Unattachable::Unreadable { path: shown.clone(), source })?;
-        let binary = Binary::parse(&map).map_err(|source| Unattachable::Binary { path: shown.clone(), source })?;
+        let map = map(&path).map_err(|error| Unattachable::Unreadable { path: shown.clone(), error })?;
+        let binary = Binary::parse(&map).map_err(|error| Unattachable::Binary { path: shown.clone(), error })?;
         let mut prepared = Prepared::new(&plugins, &binary, &mut Numbers::default());
         let runtime = runtime(&mut prepared);
         let mut out = anstream::AutoStream::auto(io::stdout().lock());

@@ -97,8 +97,9 @@ async fn serve(mut watch: Watch) -> Result<u8> {
             _ = terminate.recv() => break,
         }
     }
-    watch.finish().await?.print();
-    Ok(0)
+    let summary = watch.finish().await?;
+    summary.print();
+    summary.failure().map_or(Ok(0), Err)
 }
 
 #[cfg(test)]

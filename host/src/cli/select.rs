@@ -1,13 +1,19 @@
 //! What `trace` and `plan` share: plugins and where they are.
 
 use std::{
-    env,
+    env, io,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
 
-use uprobed::plugin::{self, Engine, Plugin};
+use uprobed::{
+    binary::Binary,
+    discovery::{Process, Selector},
+    plugin::{self, Engine, Plugin},
+    probes::Surroundings,
+    session::{Unattachable, map},
+};
 
 /// `plugins` beside the executable (in a checkout `target/plugins`, beside `target/release`), or where an installation puts them.
 pub fn default_plugins() -> Result<PathBuf> {
@@ -21,6 +27,24 @@ pub fn default_plugins() -> Result<PathBuf> {
     ];
     let found = candidates.iter().find(|path| path.is_dir()).unwrap_or(&candidates[2]);
     Ok(found.canonicalize().unwrap_or_else(|_| found.clone()))
+}
+
+/// A process that was named by its number.
+pub fn process(pid: u32) -> Result<Process> {
+    Process::read(pid).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Unattachable::Ended(pid).into(),
+        io::ErrorKind::PermissionDenied => {
+            Surroundings::Privileges(format!("CAP_SYS_PTRACE (for process {pid})")).into()
+        }
+        _ => anyhow::Error::new(error).context(format!("look at process {pid}")),
+    })
+}
+
+/// An executable that was named by its path: it has to be one that could be probed at all.
+pub fn executable(path: &Path) -> Result<Selector> {
+    let map = map(path).map_err(|error| Unattachable::Unreadable { path: path.to_owned(), error })?;
+    Binary::parse(&map).map_err(|error| Unattachable::Binary { path: path.to_owned(), error })?;
+    Selector::executable(path)
 }
 
 /// Loads all plugins of a directory. The first one that is refused is an error: what is there is meant to be used.

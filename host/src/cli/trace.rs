@@ -1,6 +1,12 @@
 //! `uprobed trace`.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    io,
+    path::PathBuf,
+    process::{Child, ExitStatus},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -11,7 +17,7 @@ use tokio::{
 };
 
 use uprobed::{
-    discovery::{Command, Process, Selector, exit_code},
+    discovery::{Command, Selector, exit_code},
     export::collector::Endpoint,
     probes,
     session::Unattachable,
@@ -35,7 +41,7 @@ pub struct Arguments {
     /// Where the plugins are [default: beside the installation]
     #[arg(long, value_name = "DIR")]
     plugins: Option<PathBuf>,
-    /// Stop after this time: 500ms, 10s, 5m, 1h
+    /// Stop after this time, and end the COMMAND: 500ms, 10s, 5m, 1h
     #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
     time: Option<Duration>,
     /// What is printed
@@ -59,24 +65,29 @@ impl Arguments {
         }
         let endpoint = self.otlp.as_deref().map(Endpoint::parse).transpose();
         let endpoint = endpoint.map_err(|error| Failure::Usage(format!("{error:#}")))?;
-        let command = if self.command.is_empty() { None } else { Some(Command::new(self.command.clone())?) };
+        probes::check()?;
+        let command = if self.command.is_empty() { None } else { Some(self.find_command()?) };
         let mut selectors = Vec::new();
         for pid in &self.pid {
-            Process::read(*pid).map_err(|_| Unattachable::Ended(*pid))?;
+            select::process(*pid)?;
             selectors.push(Selector::Pid(*pid));
         }
         for path in &self.exe {
-            selectors.push(Selector::executable(path)?);
+            selectors.push(select::executable(path)?);
         }
-        probes::check()?;
         let plugins = select::load(self.plugins.as_deref())?;
         let runtime =
             Builder::new_multi_thread().worker_threads(1).enable_all().build().context("start the runtime")?;
         runtime.block_on(async {
             let sinks = output::sinks(Some(self.format), self.out.as_deref(), endpoint.as_ref())?;
             let watch = Watch::start(plugins, selectors, sinks)?;
+            watch.judge()?;
             self.trace(watch, command).await
         })
+    }
+
+    fn find_command(&self) -> Result<Command> {
+        Command::new(self.command.clone()).map_err(|error| Failure::Usage(format!("{error:#}")).into())
     }
 
     async fn trace(&self, mut watch: Watch, command: Option<Command>) -> Result<u8> {
@@ -87,8 +98,8 @@ impl Arguments {
             watch.watch_held(held.pid, &command.executable)?;
         }
         watch.scan()?;
-        let can_still_come = !self.exe.is_empty() || held.is_some();
-        if watch.watched() == 0 && !can_still_come {
+        let can_still_come = !self.exe.is_empty();
+        if watch.watched() == 0 && !can_still_come && held.is_none() {
             return Err(nothing(watch));
         }
         let mut child = held.map(|held| held.release()).transpose()?;
@@ -113,27 +124,50 @@ impl Arguments {
                 status = Some(ended);
                 break;
             }
-            if watch.watched() == 0 && watch.has_watched() && !can_still_come {
+            if watch.is_output_over() {
+                break;
+            }
+            if watch.watched() == 0 && watch.has_watched() && !can_still_come && child.is_none() {
                 break;
             }
         }
-        if let (Some(mut running), None) = (child, status) {
-            // The command was started to be traced: it does not outlive its trace.
-            rustix::process::kill_process(rustix::process::Pid::from_child(&running), rustix::process::Signal::TERM)
-                .context("end the command")?;
-            status = Some(running.wait().context("wait for the command")?);
+        if let (Some(running), None) = (child, status) {
+            status = Some(stop(running).await?);
         }
+        let code = status.map_or(0, exit_code);
         if !watch.has_watched() && !watch.reasons().is_empty() {
-            let code = status.map_or(0, exit_code);
-            return if code == 0 { Err(nothing(watch)) } else { Ok(code) };
+            let error = nothing(watch);
+            return if code == 0 { Err(error) } else { report(error, code) };
         }
         let summary = watch.finish().await?;
         summary.print();
-        if let Some(lost) = summary.undelivered() {
-            return Err(Failure::Output(lost).into());
+        match summary.failure() {
+            Some(failure) if code == 0 => Err(failure),
+            Some(failure) => report(failure, code),
+            None => Ok(code),
         }
-        Ok(status.map_or(0, exit_code))
     }
+}
+
+/// Says what went wrong where the command's own status is the one to pass on.
+fn report(error: anyhow::Error, code: u8) -> Result<u8> {
+    anstream::eprintln!("{}error:{:#} {error:#}", super::RED, super::RED);
+    Ok(code)
+}
+
+/// The command was started to be traced: it does not outlive its trace.
+async fn stop(mut running: Child) -> Result<ExitStatus> {
+    const PATIENCE: u32 = 100;
+    let pid = rustix::process::Pid::from_child(&running);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).context("end the command")?;
+    for _ in 0..PATIENCE {
+        if let Some(status) = running.try_wait().context("wait for the command")? {
+            return Ok(status);
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    running.kill().context("end the command")?;
+    running.wait().context("wait for the command")
 }
 
 /// Every reason why nothing was attached; the exit code is the first one's.
@@ -155,7 +189,11 @@ impl Summary {
     pub fn print(&self) {
         let (kernel, host) = (&self.counters, &self.counts);
         let collector = self.collector.unwrap_or_default();
-        let exported = self.written.unwrap_or(host.spans.finished);
+        let exported = match (self.written, self.collector, &self.output) {
+            (Some(written), _, _) => written,
+            (None, Some(collector), None) => collector.exported,
+            _ => 0,
+        };
         let lost = kernel.lost() + host.lost() + collector.lost();
         let mut line =
             format!("seen events={} spans={} exported={exported} lost={lost}", host.records, host.spans.finished);
@@ -165,6 +203,7 @@ impl Summary {
             ("kernel_spans_full", kernel.spans_full),
             ("kernel_tables_full", kernel.tables_full),
             ("captures_unreadable", kernel.unreadable),
+            ("passed_over", kernel.passed_over),
             ("joins_ambiguous", kernel.ambiguous),
             ("undecoded", host.undecoded),
             ("stray", host.stray),
@@ -190,9 +229,17 @@ impl Summary {
         eprintln!("{line}");
     }
 
-    /// What a collector did not get.
-    pub fn undelivered(&self) -> Option<String> {
+    /// What did not get out: not to the collector, or not into the file. A reader that went away has what it wanted.
+    pub fn failure(&self) -> Option<anyhow::Error> {
+        if let Some(error) = &self.output {
+            let is_pipe = |cause: &(dyn std::error::Error + 'static)| {
+                cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+            };
+            if !error.chain().any(is_pipe) {
+                return Some(Failure::Output(format!("{error:#}")).into());
+            }
+        }
         let collector = self.collector.filter(|collector| collector.lost() > 0)?;
-        Some(format!("{} spans did not reach the collector", collector.lost()))
+        Some(Failure::Output(format!("{} spans did not reach the collector", collector.lost())).into())
     }
 }

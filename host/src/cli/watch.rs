@@ -1,7 +1,7 @@
 //! What `trace` and `run` share: from selectors to watched processes, as long as it goes on.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap, HashSet},
     path::Path,
     sync::{
         Arc,
@@ -13,10 +13,10 @@ use std::{
 use anyhow::{Context, Result};
 use tokio::{
     sync::mpsc::{Receiver, channel},
-    time::{Interval, MissedTickBehavior, interval},
+    time::{Interval, MissedTickBehavior, interval, sleep},
 };
 use uprobed::{
-    discovery::{Process, Selector, processes},
+    discovery::{FileId, Process, Selector, processes},
     events::{self, Events, Life, Output, Sinks},
     export::collector::{self, Collector},
     plugin::Plugin,
@@ -28,6 +28,12 @@ use uprobed::{
 const NEWS: usize = 1024;
 /// How often it is checked who has ended unnoticed.
 const TICK: Duration = Duration::from_secs(1);
+/// A first thread that ends is seen before its process is gone: how long until the next look, and how many looks.
+const LEAVING: Duration = Duration::from_millis(10);
+const LOOKS: u8 = 100;
+/// The most files and reasons that are remembered.
+const REFUSED: usize = 4096;
+const REASONS: usize = 64;
 
 /// A session and what selects its processes.
 pub struct Watch {
@@ -41,8 +47,16 @@ pub struct Watch {
     writer: Option<events::Writer>,
     /// Why selected executables are not watched, once each.
     reasons: BTreeMap<String, Unattachable>,
+    /// Files that no plugin wants, so that they are not read again whenever they are started.
+    refused: HashSet<FileId>,
+    /// Processes that are about to end, and how often that was looked at.
+    leaving: HashMap<u32, u8>,
+    /// The command, until it calls exec.
+    held: Option<u32>,
     has_watched: bool,
     is_waiting: bool,
+    /// Whether processes to come are wanted.
+    can_come: bool,
 }
 
 /// What a run came to.
@@ -51,11 +65,14 @@ pub struct Summary {
     pub counts: events::Counts,
     pub collector: Option<collector::Counts>,
     pub written: Option<u64>,
+    /// Why the text output ended early.
+    pub output: Option<anyhow::Error>,
 }
 
 impl Watch {
     /// Loads the eBPF program and starts the threads. Needs a tokio runtime.
     pub fn start(plugins: Vec<Plugin>, selectors: Vec<Selector>, sinks: Sinks) -> Result<Self> {
+        let can_come = selectors.iter().any(|selector| !matches!(selector, Selector::Pid(_)));
         let mut kernel = Kernel::load()?;
         let records = kernel.take_records()?;
         let (tell, news) = channel(NEWS);
@@ -80,14 +97,30 @@ impl Watch {
             collector,
             writer,
             reasons: BTreeMap::new(),
+            refused: HashSet::new(),
+            leaving: HashMap::new(),
+            held: None,
             has_watched: false,
             is_waiting: false,
+            can_come,
         })
+    }
+
+    /// Fails where an executable that was named can never be attached.
+    pub fn judge(&self) -> Result<()> {
+        for selector in &self.selectors {
+            if let Selector::Executable(path) = selector {
+                self.session.judge(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds a process that waits to run `executable`.
     pub fn watch_held(&mut self, pid: u32, executable: &Path) -> Result<()> {
         self.selectors.push(Selector::Tree(pid));
+        self.held = Some(pid);
+        self.can_come = true;
         let process = about_to_run(pid, executable)?;
         let watching = self.session.watch_held(&process, executable);
         self.report(&process, watching);
@@ -108,12 +141,21 @@ impl Watch {
         tokio::select! {
             news = self.news.recv() => match news.context("the thread that reads events ended")? {
                 Life::Exec(pid) => {
+                    self.session.exec(pid);
+                    self.held = self.held.filter(|held| *held != pid);
                     if let Ok(process) = Process::read(pid) {
                         self.consider(&process);
                     }
                 }
-                Life::Exit(pid) => self.session.check(pid),
+                Life::Exit(pid) => _ = self.leaving.insert(pid, 0),
             },
+            () = sleep(LEAVING), if !self.leaving.is_empty() => {
+                let session = &mut self.session;
+                self.leaving.retain(|pid, looks| {
+                    *looks += 1;
+                    session.check(*pid) && *looks < LOOKS
+                });
+            }
             _ = self.tick.tick() => {
                 self.session.tidy();
                 if self.is_behind.swap(false, Ordering::Relaxed) {
@@ -127,6 +169,11 @@ impl Watch {
 
     pub fn watched(&self) -> usize {
         self.session.watched()
+    }
+
+    /// Whether nobody takes the text any more: a closed pipe, a full disk.
+    pub fn is_output_over(&self) -> bool {
+        self.writer.as_ref().is_some_and(|writer| writer.is_finished())
     }
 
     /// Whether any process has been watched at any time.
@@ -147,7 +194,11 @@ impl Watch {
     pub async fn finish(self) -> Result<Summary> {
         let Self { session, collector, writer, .. } = self;
         let (counters, counts) = tokio::task::block_in_place(|| session.finish())?;
-        let written = writer.map(|writer| tokio::task::block_in_place(|| events::join(writer))).transpose()?;
+        let (written, output) = match writer.map(|writer| tokio::task::block_in_place(|| events::join(writer))) {
+            Some(Ok(written)) => (Some(written), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
         let collector = match collector {
             Some(collector) => match Arc::try_unwrap(collector) {
                 Ok(collector) => Some(collector.shutdown().await),
@@ -155,7 +206,7 @@ impl Watch {
             },
             None => None,
         };
-        Ok(Summary { counters, counts, collector, written })
+        Ok(Summary { counters, counts, collector, written, output })
     }
 
     fn consider(&mut self, process: &Process) {
@@ -164,6 +215,9 @@ impl Watch {
             if self.session.is_watched(process.pid) {
                 self.session.forget(process.pid);
             }
+            return;
+        }
+        if self.held == Some(process.pid) || self.refused.contains(&process.file) {
             return;
         }
         let is_new = !self.session.is_watched(process.pid);
@@ -186,15 +240,31 @@ impl Watch {
                     watching.stepped
                 );
             }
-            Err(reason) => {
-                tracing::info!(pid = process.pid, %reason, "not watched");
-                self.reasons.insert(process.executable.display().to_string(), reason);
-            }
+            Err(reason) => self.refuse(process, reason),
         }
     }
 
+    /// Says why a process is not watched, once for each executable.
+    fn refuse(&mut self, process: &Process, reason: Unattachable) {
+        if self.refused.len() < REFUSED && matches!(reason, Unattachable::Nothing { .. } | Unattachable::Binary { .. })
+        {
+            self.refused.insert(process.file);
+        }
+        let executable = process.executable.display().to_string();
+        if self.reasons.len() >= REASONS || self.reasons.contains_key(&executable) {
+            return;
+        }
+        let is_named = |selector: &Selector| matches!(selector, Selector::Pid(_) | Selector::Executable(_));
+        if self.selectors.iter().any(|selector| is_named(selector) && selector.selects(process)) {
+            eprintln!("not attached pid={} exe={executable}: {reason}", process.pid);
+        } else {
+            tracing::info!(pid = process.pid, %reason, "not attached");
+        }
+        self.reasons.insert(executable, reason);
+    }
+
     fn say_waiting(&mut self) {
-        if self.session.watched() == 0 && !self.is_waiting {
+        if self.session.watched() == 0 && !self.is_waiting && self.can_come {
             self.is_waiting = true;
             eprintln!("waiting");
         }

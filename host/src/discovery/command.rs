@@ -42,7 +42,7 @@ impl Command {
             env::split_paths(&directories)
                 .map(|directory| directory.join(path))
                 .find(|path| is_executable(path))
-                .with_context(|| format!("find the command {} in PATH", path.display()))?
+                .with_context(|| format!("the command {} is not in PATH", path.display()))?
         };
         if !is_executable(&executable) {
             bail!("the command {} is not an executable file", executable.display());

@@ -4,7 +4,8 @@ mod command;
 
 use std::{
     collections::HashSet,
-    fs, io,
+    fs::{self, Metadata},
+    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -33,13 +34,27 @@ pub struct Process {
 pub struct FileId {
     pub device: u64,
     pub inode: u64,
+    /// In bytes, and when it last changed, in nanoseconds: the same file with other contents is another.
+    pub size: u64,
+    pub changed: i64,
+}
+
+impl From<&Metadata> for FileId {
+    fn from(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            changed: metadata.mtime().wrapping_mul(1_000_000_000).wrapping_add(metadata.mtime_nsec()),
+        }
+    }
 }
 
 impl FileId {
     /// Follows links, as the kernel does when it looks for the file to probe.
     pub fn of(path: &Path) -> io::Result<Self> {
         let metadata = fs::metadata(path)?;
-        Ok(Self { device: metadata.dev(), inode: metadata.ino() })
+        Ok(Self::from(&metadata))
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::{
     collections::HashMap,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    path::Path,
     sync::{Arc, Mutex},
 };
 
 use anyhow::Result;
-use memmap2::Mmap;
 use uprobed_ebpf::{
     program::{Code, Program},
     wire::state,
@@ -14,6 +16,7 @@ use uprobed_ebpf::{
 
 use crate::{
     binary::Binary,
+    discovery::FileId,
     fragment::{Said, Scope},
     manifest::Manifest,
     plugin::{self, Event, Plugin, Target},
@@ -28,7 +31,7 @@ pub struct Decoder {
     answers: plugin::Decoder,
     /// Captures of each probe that hold a type's address: a bit each.
     types: HashMap<u16, u64>,
-    image: Arc<Mmap>,
+    image: Image,
     names: Mutex<HashMap<u64, Arc<str>>>,
 }
 
@@ -37,12 +40,12 @@ impl Decoder {
         plugin: Arc<Mutex<Plugin>>,
         manifest: &Manifest,
         target: &Target,
-        image: Arc<Mmap>,
+        image: &Path,
         programs: &[&Program],
-    ) -> Self {
+    ) -> io::Result<Self> {
         let types =
             programs.iter().map(|program| (program.probe, typed_captures(program))).filter(|(_, bits)| *bits != 0);
-        Self {
+        Ok(Self {
             scope: Arc::new(Scope {
                 name: manifest.name.clone(),
                 version: manifest.version.clone(),
@@ -52,9 +55,9 @@ impl Decoder {
             types: types.collect(),
             plugin,
             answers: plugin::Decoder::new(target, manifest),
-            image,
+            image: Image::open(image)?,
             names: Mutex::default(),
-        }
+        })
     }
 
     pub fn decode(&self, events: &[Event], data: &[u8]) -> Result<Vec<(usize, Said)>> {
@@ -79,12 +82,35 @@ impl Decoder {
         if let Some(name) = names.get(&address) {
             return name.clone();
         }
-        let name = Binary::parse(&self.image).and_then(|binary| binary.type_name(address));
-        let name: Arc<str> = name.unwrap_or_else(|_| "?".into()).into();
+        let name: Arc<str> = self.image.type_name(address).unwrap_or_else(|| "?".into()).into();
         if names.len() < NAMES {
             names.insert(address, name.clone());
         }
         name
+    }
+}
+
+/// The executable's file, which is read, not mapped: somebody may cut it off once nobody runs it any more.
+struct Image {
+    file: File,
+    id: FileId,
+}
+
+impl Image {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let id = FileId::from(&file.metadata()?);
+        Ok(Self { file, id })
+    }
+
+    /// None if the file is another by now, or has no such type. Reads all of it: names are asked for once each.
+    fn type_name(&self, address: u64) -> Option<String> {
+        let mut bytes = Vec::new();
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0)).ok()?;
+        file.read_to_end(&mut bytes).ok()?;
+        let is_same = FileId::from(&self.file.metadata().ok()?) == self.id;
+        is_same.then(|| Binary::parse(&bytes).and_then(|binary| binary.type_name(address)).ok()).flatten()
     }
 }
 

@@ -34,8 +34,9 @@ use batch::Batch;
 
 /// How long a record may wait in the ring buffer. The kernel wakes us earlier when much is waiting.
 const TICK: Duration = Duration::from_millis(20);
-/// Records taken from the ring buffer before they are decoded.
+/// Records taken from the ring buffer before they are decoded, and how often in a row.
 const ROUND: usize = 4096;
+const ROUNDS: usize = 64;
 
 /// What the rest of the host tells this thread. What concerns a process or decoder is said before its probes are attached.
 enum Message {
@@ -88,16 +89,12 @@ impl Events {
         let counts = Arc::<Mutex<Counts>>::default();
         let worker = Worker {
             records,
-            inbox,
+            known: Known::new(inbox),
             output,
             life: Box::new(life),
             shared: counts.clone(),
             counts: Counts::default(),
             spans: Some(Spans::new(spans::Limits::default(), Clock::measured())),
-            decoders: HashMap::new(),
-            resources: HashMap::new(),
-            ended: Vec::new(),
-            gone: Vec::new(),
             batches: HashMap::new(),
         };
         let thread =
@@ -145,43 +142,87 @@ impl Events {
 
 struct Worker {
     records: Records,
-    inbox: Receiver<Message>,
+    known: Known,
     output: Output,
     life: Box<dyn Fn(Life) + Send>,
     shared: Arc<Mutex<Counts>>,
     counts: Counts,
     spans: Option<Spans>,
+    batches: HashMap<u32, Batch>,
+}
+
+/// What the rest of the host told.
+struct Known {
+    inbox: Receiver<Message>,
     decoders: HashMap<u32, Arc<Decoder>>,
     resources: HashMap<u32, Arc<Resource>>,
-    /// Processes that ended before the round at hand: what they left in the ring buffer comes first.
+    /// Processes that ended: what they left in the ring buffer comes first.
     ended: Vec<u32>,
     /// Decoders likewise.
     gone: Vec<u32>,
-    batches: HashMap<u32, Batch>,
+    /// The end was asked for.
+    is_over: bool,
+}
+
+impl Known {
+    fn new(inbox: Receiver<Message>) -> Self {
+        let (ended, gone) = (Vec::new(), Vec::new());
+        Self { inbox, decoders: HashMap::new(), resources: HashMap::new(), ended, gone, is_over: false }
+    }
+
+    fn read(&mut self) {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(Message::Decoder(number, decoder)) => _ = self.decoders.insert(number, decoder),
+                Ok(Message::Process(slot, resource)) => _ = self.resources.insert(slot, resource),
+                Ok(Message::ProcessEnded(slot)) => self.ended.push(slot),
+                Ok(Message::DecoderGone(number)) => self.gone.push(number),
+                Ok(Message::Finish) | Err(TryRecvError::Disconnected) => return self.is_over = true,
+                Err(TryRecvError::Empty) => return,
+            }
+        }
+    }
+
+    /// What was told before its first record was made may not have been read yet.
+    fn decoder(&mut self, number: u32) -> Option<Arc<Decoder>> {
+        if !self.decoders.contains_key(&number) {
+            self.read();
+        }
+        self.decoders.get(&number).cloned()
+    }
+
+    fn resource(&mut self, slot: u32) -> Option<Arc<Resource>> {
+        if !self.resources.contains_key(&slot) {
+            self.read();
+        }
+        self.resources.get(&slot).cloned()
+    }
 }
 
 impl Worker {
     fn run(mut self) {
         let mut swept = Instant::now();
+        let (mut ended, mut gone) = (Vec::new(), Vec::new());
         loop {
-            let is_last = self.read_messages();
-            let taken = self.round();
-            // Only when the ring buffer was empty once: what they left there comes first.
-            if taken < ROUND {
-                for slot in std::mem::take(&mut self.ended) {
-                    self.end_process(slot);
-                }
-                for number in std::mem::take(&mut self.gone) {
-                    self.decoders.remove(&number);
-                    self.batches.remove(&number);
-                }
-            }
+            self.known.read();
+            ended.append(&mut self.known.ended);
+            gone.append(&mut self.known.gone);
+            let is_last = self.known.is_over;
+            let is_drained = (0..ROUNDS).any(|_| self.round() < ROUND);
             if swept.elapsed() >= Duration::from_secs(1) {
                 swept = Instant::now();
                 self.sweep();
             }
-            if taken == ROUND {
+            if !is_drained {
                 continue;
+            }
+            // What ended before the ring buffer was found empty has left nothing there.
+            for slot in ended.drain(..) {
+                self.end_process(slot);
+            }
+            for number in gone.drain(..) {
+                self.known.decoders.remove(&number);
+                self.batches.remove(&number);
             }
             if is_last {
                 return self.finish();
@@ -190,37 +231,23 @@ impl Worker {
         }
     }
 
-    /// True if the end was asked for.
-    fn read_messages(&mut self) -> bool {
-        loop {
-            match self.inbox.try_recv() {
-                Ok(Message::Decoder(number, decoder)) => _ = self.decoders.insert(number, decoder),
-                Ok(Message::Process(slot, resource)) => _ = self.resources.insert(slot, resource),
-                Ok(Message::ProcessEnded(slot)) => self.ended.push(slot),
-                Ok(Message::DecoderGone(number)) => self.gone.push(number),
-                Ok(Message::Finish) | Err(TryRecvError::Disconnected) => return true,
-                Err(TryRecvError::Empty) => return false,
-            }
-        }
-    }
-
     /// Takes records out, decodes them and hands on what is finished. Gives the number of records.
     fn round(&mut self) -> usize {
-        let Self { records, batches, decoders, counts, life, .. } = self;
+        let Self { records, batches, known, counts, life, .. } = self;
         let taken = records.drain(ROUND, |head, captures| match head.kind {
             kind::EXEC => life(Life::Exec(head.process)),
             kind::EXIT => life(Life::Exit(head.process)),
             _ => {
                 counts.records += 1;
-                match decoders.get(&head.plugin) {
-                    Some(decoder) => batches.entry(head.plugin).or_default().push(head, captures, decoder),
+                match known.decoder(head.plugin) {
+                    Some(decoder) => batches.entry(head.plugin).or_default().push(head, captures, &decoder),
                     None => counts.stray += 1,
                 }
             }
         });
         let mut finished = Vec::new();
         for (number, batch) in &mut self.batches {
-            let Some(decoder) = self.decoders.get(number) else { continue };
+            let Some(decoder) = self.known.decoders.get(number) else { continue };
             let records = batch.records() as u64;
             if records == 0 {
                 continue;
@@ -241,11 +268,11 @@ impl Worker {
 
     fn hand_on(&mut self, finished: Vec<FinishedSpan>) {
         for span in finished {
-            let Some(resource) = self.resources.get(&span.process) else {
+            let Some(resource) = self.known.resource(span.process) else {
                 self.counts.stray += 1;
                 continue;
             };
-            if !self.output.send(span, resource) {
+            if !self.output.send(span, &resource) {
                 self.counts.output_full += 1;
             }
         }
@@ -257,7 +284,7 @@ impl Worker {
             spans.process_ended(slot, boot_now(), &mut finished);
         }
         self.hand_on(finished);
-        self.resources.remove(&slot);
+        self.known.resources.remove(&slot);
     }
 
     fn sweep(&mut self) {

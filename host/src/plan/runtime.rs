@@ -119,6 +119,8 @@ pub fn program(binary: &Binary, ops: &[Op]) -> Result<Box<Program>, Skip> {
         flags: 0,
         span: 0,
         channel: 0,
+        binary: 0,
+        padding: 0,
         role: Role::Start as u8,
         correlation: Correlation::Frame as u8,
         key_slots: [NO_SLOT; 2],

@@ -26,8 +26,8 @@ const PLUGINS: usize = 256;
 /// Why a plugin, or a directory of plugins, was not loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    #[error("read {}: {source}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
+    #[error("read {}: {error}", path.display())]
+    Read { path: PathBuf, error: std::io::Error },
     #[error("refuse {}: it belongs to user {owner}, who is neither root nor the one who runs uprobed", path.display())]
     Owner { path: PathBuf, owner: u32 },
     #[error("refuse {}: others can write to it (mode {mode:04o}); chmod go-w helps", path.display())]
@@ -56,7 +56,7 @@ pub type Loaded = (PathBuf, Result<Plugin, LoadError>);
 /// # Errors
 /// If the directory cannot be read or trusted.
 pub fn directory(engine: &Engine, path: &Path) -> Result<Vec<Loaded>, LoadError> {
-    let read = |source| LoadError::Read { path: path.to_owned(), source };
+    let read = |error| LoadError::Read { path: path.to_owned(), error };
     trusted(path, &path.metadata().map_err(read)?)?;
     let mut files = Vec::new();
     for entry in path.read_dir().map_err(read)? {
@@ -111,7 +111,7 @@ impl Code {
 
 /// Reads a file that nobody else can write to, in a directory of which the same is true: where a link points to counts.
 fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let failed = |source| LoadError::Read { path: path.to_owned(), source };
+    let failed = |error| LoadError::Read { path: path.to_owned(), error };
     let real = path.canonicalize().map_err(failed)?;
     if let Some(directory) = real.parent() {
         trusted(directory, &directory.metadata().map_err(failed)?)?;

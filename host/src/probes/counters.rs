@@ -22,6 +22,7 @@ pub struct Counters {
     pub unpaired: u64,
     pub ambiguous: u64,
     pub abandoned: u64,
+    pub passed_over: u64,
 }
 
 impl Counters {
@@ -41,6 +42,7 @@ impl Counters {
             unpaired: read(counter::UNPAIRED)?,
             ambiguous: read(counter::AMBIGUOUS)?,
             abandoned: read(counter::ABANDONED)?,
+            passed_over: read(counter::PASSED_OVER)?,
         })
     }
 
@@ -65,6 +67,7 @@ impl Sub for Counters {
             unpaired: self.unpaired - before.unpaired,
             ambiguous: self.ambiguous - before.ambiguous,
             abandoned: self.abandoned - before.abandoned,
+            passed_over: self.passed_over - before.passed_over,
         }
     }
 }

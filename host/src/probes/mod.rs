@@ -149,10 +149,20 @@ impl Kernel {
                 cookie: Some(cookie),
             });
         }
-        let link = probe
-            .attach(&resolved, executable, UProbeScope::AllProcesses)
-            .with_context(|| format!("attach {} probes to {}", points.len(), executable.display()))?;
+        let link = match probe.attach(&resolved, executable, UProbeScope::AllProcesses) {
+            Ok(link) => link,
+            Err(error) => {
+                self.give_back(programs);
+                let what = format!("attach {} probes to {}", points.len(), executable.display());
+                return Err(anyhow::Error::new(error).context(what));
+            }
+        };
         Ok(Attached { links: vec![link], programs, sites: points.len() })
+    }
+
+    /// Numbers that [`add`](Self::add) gave and that no attachment uses.
+    pub fn give_back(&mut self, programs: Vec<u32>) {
+        self.free.extend(programs);
     }
 
     /// Detaches; waits for the kernel, so not on a path that anybody waits for.

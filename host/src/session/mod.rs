@@ -33,8 +33,6 @@ use crate::{
     spans::{Clock, boot_now},
 };
 
-/// How long probes stay on a binary that nobody runs: a service that is restarted finds them in place.
-const IDLE: Duration = Duration::from_secs(30);
 /// How often the kernel's tables are looked through for spans that have been open for too long.
 const SWEEP: Duration = Duration::from_secs(60);
 /// The largest executable that is looked at.
@@ -45,10 +43,10 @@ const EXECUTABLE_BYTES: u64 = 4 << 30;
 pub enum Unattachable {
     #[error("process {0} does not exist or has ended")]
     Ended(u32),
-    #[error("read {}: {source}", path.display())]
-    Unreadable { path: PathBuf, source: io::Error },
-    #[error("read {}: {source}", path.display())]
-    Binary { path: PathBuf, source: binary::Error },
+    #[error("read {}: {error}", path.display())]
+    Unreadable { path: PathBuf, error: io::Error },
+    #[error("read {}: {error}", path.display())]
+    Binary { path: PathBuf, error: binary::Error },
     #[error("nothing to trace in {}: {reasons}", path.display())]
     Nothing { path: PathBuf, reasons: String },
     #[error("{0:#}")]
@@ -91,6 +89,8 @@ struct Watched {
 /// A binary with its probes.
 struct Probed {
     attached: Attached,
+    /// Hits count only in processes of this binary's: the same file can be reached through several mounts.
+    number: u32,
     /// Numbers of its decoders in the event thread.
     decoders: Vec<u32>,
     context_types: [u64; CONTEXT_TYPES],
@@ -98,8 +98,6 @@ struct Probed {
     probes: usize,
     emulated: usize,
     stepped: usize,
-    /// Since when no process of ours runs it.
-    idle: Option<Instant>,
 }
 
 impl Session {
@@ -123,6 +121,11 @@ impl Session {
         self.processes.contains_key(&pid)
     }
 
+    /// Whether it waits to call exec: what it is now does not matter.
+    pub fn is_held(&self, pid: u32) -> bool {
+        self.processes.get(&pid).is_some_and(|watched| watched.is_held)
+    }
+
     pub fn watched(&self) -> usize {
         self.processes.len()
     }
@@ -133,6 +136,17 @@ impl Session {
 
     pub fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// Whether any plugin has something to probe in a file that nobody may run yet.
+    pub fn judge(&self, path: &Path) -> Result<(), Unattachable> {
+        let map = map(path).map_err(|error| Unattachable::Unreadable { path: path.to_owned(), error })?;
+        let binary = Binary::parse(&map).map_err(|error| Unattachable::Binary { path: path.to_owned(), error })?;
+        let prepared = Prepared::new(&self.plugins, &binary, &mut Numbers::default());
+        if !prepared.parts.is_empty() {
+            return Ok(());
+        }
+        Err(Unattachable::Nothing { path: path.to_owned(), reasons: prepared.reasons() })
     }
 
     /// Watches a process; nothing new for one that is watched already.
@@ -161,11 +175,16 @@ impl Session {
             let probed = self.probe(process, image)?;
             self.binaries.insert(process.file, probed);
         }
-        let probed = self.binaries.get_mut(&process.file).expect("it was inserted above if it was not there");
-        probed.idle = None;
+        let probed = self.binaries.get(&process.file).expect("it was inserted above if it was not there");
         self.slots += 1;
         let slot = self.slots;
-        let known = wire::Process { slot, network: process.network, context_types: probed.context_types };
+        let known = wire::Process {
+            slot,
+            network: process.network,
+            binary: probed.number,
+            reserved: 0,
+            context_types: probed.context_types,
+        };
         self.describe(process, slot)?;
         self.kernel.watch(process.pid, &known)?;
         self.processes.insert(process.pid, Watched { process: process.clone(), slot, is_held });
@@ -178,15 +197,26 @@ impl Session {
         let resource = Resource::of_process(process.pid, runtime, &self.machine, &self.clock);
         let resource = resource.map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => Unattachable::Ended(process.pid),
-            _ => Unattachable::Unreadable { path: format!("/proc/{}", process.pid).into(), source },
+            _ => Unattachable::Unreadable { path: format!("/proc/{}", process.pid).into(), error: source },
         })?;
         self.events.add_process(slot, Arc::new(resource));
         Ok(())
     }
 
     /// A process is said to have ended: its first thread has. Others may go on, and then so do we.
-    pub fn check(&mut self, pid: u32) {
-        if self.processes.get(&pid).is_some_and(|watched| !watched.process.is_alive()) {
+    /// True if it goes on.
+    pub fn check(&mut self, pid: u32) -> bool {
+        let Some(watched) = self.processes.get(&pid) else { return false };
+        let is_alive = watched.process.is_alive();
+        if !is_alive {
+            self.forget(pid);
+        }
+        is_alive
+    }
+
+    /// A process runs another image: what was known of its goroutines is void, even if it is the same file.
+    pub fn exec(&mut self, pid: u32) {
+        if !self.is_held(pid) {
             self.forget(pid);
         }
     }
@@ -197,14 +227,24 @@ impl Session {
         self.kernel.forget(pid, watched.slot);
         self.events.process_ended(watched.slot);
         let file = watched.process.file;
-        if !self.processes.values().any(|other| other.process.file == file)
-            && let Some(probed) = self.binaries.get_mut(&file)
-        {
-            probed.idle = Some(Instant::now());
+        if !self.processes.values().any(|other| other.process.file == file) {
+            self.leave(file);
         }
     }
 
-    /// Forgets processes that ended unnoticed, and takes probes from binaries that nobody has run for a while. Gives those that ended.
+    /// Takes the probes from a binary that none of ours runs. At once: somebody may write another program into the same file, and probes
+    /// between its instructions would crash it.
+    fn leave(&mut self, file: FileId) {
+        let Some(probed) = self.binaries.remove(&file) else { return };
+        if let Err(error) = self.kernel.detach(probed.attached) {
+            tracing::warn!(%error, "probes of a binary that nobody runs stay");
+        }
+        for number in probed.decoders {
+            self.events.remove_decoder(number);
+        }
+    }
+
+    /// Forgets processes that ended unnoticed. Gives those that ended.
     pub fn tidy(&mut self) -> Vec<u32> {
         let ended: Vec<u32> = self
             .processes
@@ -214,21 +254,6 @@ impl Session {
             .collect();
         for pid in &ended {
             self.forget(*pid);
-        }
-        let idle: Vec<FileId> = self
-            .binaries
-            .iter()
-            .filter(|(_, probed)| probed.idle.is_some_and(|since| since.elapsed() >= IDLE))
-            .map(|(file, _)| *file)
-            .collect();
-        for file in idle {
-            let Some(probed) = self.binaries.remove(&file) else { continue };
-            if let Err(error) = self.kernel.detach(probed.attached) {
-                tracing::warn!(%error, "probes of a binary that nobody runs stay");
-            }
-            for number in probed.decoders {
-                self.events.remove_decoder(number);
-            }
         }
         self.sweep();
         ended
@@ -271,9 +296,9 @@ impl Session {
         let path = &process.executable;
         let map = Arc::new(map(image).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => Unattachable::Ended(process.pid),
-            _ => Unattachable::Unreadable { path: path.clone(), source },
+            _ => Unattachable::Unreadable { path: path.clone(), error: source },
         })?);
-        let binary = Binary::parse(&map).map_err(|source| Unattachable::Binary { path: path.clone(), source })?;
+        let binary = Binary::parse(&map).map_err(|error| Unattachable::Binary { path: path.clone(), error })?;
         let prepared = Prepared::new(&self.plugins, &binary, &mut self.numbers);
         if prepared.parts.is_empty() {
             return Err(Unattachable::Nothing { path: path.clone(), reasons: prepared.reasons() });
@@ -284,23 +309,38 @@ impl Session {
         for part in &prepared.parts {
             self.open = self.open.max(Duration::from_secs(part.manifest.limits.open_seconds.into()));
             let programs: Vec<&Program> = part.plan.probes.iter().map(|probe| &*probe.program).collect();
-            let decoder = Decoder::new(part.plugin.clone(), &part.manifest, &part.target, map.clone(), &programs);
+            let decoder = Decoder::new(part.plugin.clone(), &part.manifest, &part.target, image, &programs);
+            let decoder = decoder.map_err(|error| Unattachable::Unreadable { path: path.clone(), error })?;
             self.events.add_decoder(part.number, Arc::new(decoder));
         }
-        Ok(self.attach(&prepared, image, binary.go().map(|go| go.version.clone()))?)
+        let attached = self.attach(&prepared, image, binary.go().map(|go| go.version.clone()));
+        if attached.is_err() {
+            for part in &prepared.parts {
+                self.events.remove_decoder(part.number);
+            }
+        }
+        Ok(attached?)
     }
 
     fn attach(&mut self, prepared: &Prepared, image: &Path, go: Option<String>) -> Result<Probed> {
         let (mut points, mut programs) = (Vec::new(), Vec::new());
         let probes: Vec<&PlannedProbe> = prepared.probes().collect();
+        self.numbers.binary += 1;
         // Contexts are only worth remembering where some span can be a child.
         let has_children = probes.iter().any(|probe| probe.program.flags & flags::INHERITS != 0);
         for probe in &probes {
             let mut program = *probe.program;
+            program.binary = self.numbers.binary;
             if !has_children {
                 program.own_context = NO_SLOT;
             }
-            let number = self.kernel.add(&program)?;
+            let number = match self.kernel.add(&program) {
+                Ok(number) => number,
+                Err(error) => {
+                    self.kernel.give_back(programs);
+                    return Err(error);
+                }
+            };
             programs.push(number);
             points.extend(probe.sites.iter().map(|site| Point {
                 file_offset: site.file_offset,
@@ -312,13 +352,13 @@ impl Session {
         let sites = || probes.iter().flat_map(|probe| &probe.sites);
         Ok(Probed {
             attached,
+            number: self.numbers.binary,
             decoders: prepared.parts.iter().map(|part| part.number).collect(),
             context_types: context_types(prepared),
             runtime: go.map(|version| Runtime { language: "go".into(), name: "go".into(), version }),
             probes: probes.len(),
             emulated: sites().filter(|site| site.cost == Cost::Emulated).count(),
             stepped: sites().filter(|site| site.cost != Cost::Emulated).count(),
-            idle: None,
         })
     }
 }
@@ -341,11 +381,12 @@ fn context_types(prepared: &Prepared) -> [u64; CONTEXT_TYPES] {
 /// Maps an executable. A file that is cut off while it is mapped would end this process with SIGBUS; the kernel lets nobody write to one
 /// that is running (ETXTBSY), and an operator who plans for a file at rest is the one who holds it.
 pub fn map(path: &Path) -> io::Result<Mmap> {
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
+    // Before it is opened: opening a pipe would wait for its other end.
+    if !path.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
     if metadata.len() == 0 || metadata.len() > EXECUTABLE_BYTES {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,

@@ -41,6 +41,7 @@ pub struct Part {
 pub struct Numbers {
     decoder: u32,
     span: u32,
+    pub(super) binary: u32,
 }
 
 impl Prepared {

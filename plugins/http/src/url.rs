@@ -5,7 +5,15 @@ use uprobed_sdk::Field;
 const REDACTED: &[u8] = b"REDACTED";
 
 /// The keys whose values the conventions want replaced, in `url.query` and `url.full`.
-const SECRET_KEYS: [&[u8]; 4] = [b"AWSAccessKeyId", b"Signature", b"sig", b"X-Goog-Signature"];
+const SECRET_KEYS: [&[u8]; 7] = [
+    b"AWSAccessKeyId",
+    b"Signature",
+    b"sig",
+    b"X-Goog-Signature",
+    b"X-Amz-Signature",
+    b"X-Amz-Credential",
+    b"X-Amz-Security-Token",
+];
 
 /// Path and query of a request line's target (RFC 9112, section 3.2), which may be absolute, or an authority (CONNECT).
 pub fn path_and_query(target: &[u8]) -> (&[u8], &[u8]) {
@@ -94,9 +102,20 @@ fn write_opaque(out: &mut Vec<u8>, opaque: &[u8]) {
     match authority.iter().rposition(|byte| *byte == b'@') {
         Some(at) => {
             out.extend_from_slice(b"//REDACTED:REDACTED");
-            out.extend_from_slice(&rest[at..]);
+            write_with_query(out, &rest[at..]);
         }
-        None => out.extend_from_slice(opaque),
+        None => write_with_query(out, opaque),
+    }
+}
+
+/// A text that may have a query.
+fn write_with_query(out: &mut Vec<u8>, text: &[u8]) {
+    match text.iter().position(|byte| *byte == b'?') {
+        Some(at) => {
+            out.extend_from_slice(&text[..=at]);
+            write_query(out, &text[at + 1..]);
+        }
+        None => out.extend_from_slice(text),
     }
 }
 

@@ -59,6 +59,7 @@ fn reads_what_the_program_has_in_its_memory() {
         let plan = plan(&manifest(vec![serve()]), binary, 1, 100);
         let program = &plan.probes[0].program;
         state.reset();
+        state.is_published = 1;
         state.traceparent_capture = 0xff;
         for (register, value) in [(amd64::BX, itab), (amd64::CX, data), (amd64::DI, request)] {
             state.registers[usize::from(register)] = value;
