@@ -24,96 +24,85 @@ fn compiles_a_start() {
             0   w31 = bx
             1   w30 = cx
             2   w29 = di
-            3   itab w31 is of 0x_                      else abort
-            4   w0 = u64 [w30+16]                            else abort
-            5   itab w0 is of 0x_                       else abort
-            6   w1 = u64 [w30+24]                            else abort
-            7   not nil w1                                   else abort
-            8   w3 = u64 [w1+0]                              else 13
-            9   w4 = u64 [w3+24]                             else 13
-            10  itab w4 is of 0x_                       else 13
-            11  w2 = u64 [w3+32]                             else 13
-            12  jump 14
-            13  w2 = 0
-            14  w3 = w29+40
-            15  w5 = u64 [w1+0]                              else 20
-            16  w6 = u64 [w5+8]                              else 20
-            17  itab w6 is of 0x_                       else 20
-            18  w4 = u64 [w5+16]                             else 20
-            19  jump 21
-            20  w4 = 0
-            21  join address local [w4+0]
-            22  w5 = u64 [w4+24]                             else 27
-            23  join number local w5
-            24  join address remote [w2+0]
-            25  w6 = u64 [w2+24]                             else 27
-            26  join number remote w6
-            27  w5 = u64 [w29+16]                            else 29
-            28  jump 30
-            29  w5 = 0
-            30  w6 = u64 [w29+24]                            else 32
-            31  jump 33
-            32  w6 = 0
-            33  #0 string [w29+0] limit 64                   else 35
+            3   window 2: v19..v23 = [w30+0]
+            4   window 0: v0..v18 = [w29+0]
+            5   itab w31 is of 0x_                      else abort
+            6   w0 = u64 v21+0 of window 2                   else abort
+            7   itab w0 is of 0x_                       else abort
+            8   w1 = u64 v22+0 of window 2                   else abort
+            9   window 1: v18..v19 = [w1+0]
+            10  not nil w1                                   else abort
+            11  w3 = u64 v18+0 of window 1                   else 17
+            12  window 4: v27..v29 = [w3+24]
+            13  w4 = u64 v27+0 of window 4                   else 17
+            14  itab w4 is of 0x_                       else 17
+            15  w2 = u64 v28+0 of window 4                   else 17
+            16  jump 18
+            17  w2 = 0
+            18  window 3: v23..v27 = [w2+0]
+            19  w3 = w29+40
+            20  w4 = u64 v2+0 of window 0                    else 0
+            21  window 5: v29..v33 = [w4+0]
+            22  w5 = u64 v3+0 of window 0                    else 0
+            23  #0 string v0 of window 0 limit 64            else record it
+            24  #1 string v31 of window 5 limit 64           else record it
+            25  #2 string v29 of window 5 limit 64           else record it
+            26  map w5 layout 0x_
+            27  #3 key "Short", 5 bytes, limit 64, first of slice
+            28  #4 key "A-Longer", 20 bytes, limit 64, first of slice
+            29     key "-Header-"
+            30     key "Name"
+            31  w6 = u64 v4+0 of window 0                    else 35
+            32  map w6 layout 0x_
+            33  #5 key "label-17", 8 bytes, limit 64
             34  jump 36
-            35  #0 failed
-            36  #1 string [w5+16] limit 64                   else 38
-            37  jump 39
-            38  #1 failed
-            39  #2 string [w5+0] limit 64                    else 41
-            40  jump 42
-            41  #2 failed
-            42  map w6 layout 0x_
-            43  #3 key "Short", 5 bytes, limit 64, first of slice
-            44  #4 key "A-Longer", 20 bytes, limit 64, first of slice
-            45     key "-Header-"
-            46     key "Name"
-            47  w7 = u64 [w29+32]                            else 51
-            48  map w7 layout 0x_
-            49  #5 key "label-17", 8 bytes, limit 64
+            35  #5 failed
+            36  w6 = u64 v14+0 of window 0                   else 39
+            37  #6 type of itab w6                           else 39
+            38  jump 40
+            39  #6 failed
+            40  w6 = u64 v16+0 of window 0                   else 43
+            41  #7 type of type w6
+            42  jump 44
+            43  #7 failed
+            44  #8 i16 v13+0 of window 0                     else record it
+            45  #9 u64 v12+0 of window 0                     else record it
+            46  #10 string v7 of window 0 limit 64           else record it
+            47  w6 = u64 v18+0 of window 1                   else 51
+            48  w7 = i16 [w6+2]                              else 51
+            49  #11 word w7
             50  jump 52
-            51  #5 failed
-            52  w7 = u64 [w29+112]                           else 55
-            53  #6 type of itab w7                           else 55
-            54  jump 56
-            55  #6 failed
-            56  w7 = u64 [w29+128]                           else 59
-            57  #7 type of type w7
-            58  jump 60
-            59  #7 failed
-            60  w7 = i16 [w29+104]                           else 63
-            61  #8 word w7
-            62  jump 64
-            63  #8 failed
-            64  w7 = u64 [w29+96]                            else 67
-            65  #9 word w7
-            66  jump 68
-            67  #9 failed
-            68  #10 string [w29+56] limit 64                 else 70
-            69  jump 71
-            70  #10 failed
-            71  w7 = u64 [w1+0]                              else 75
-            72  w8 = i16 [w7+2]                              else 75
-            73  #11 word w8
-            74  jump 76
-            75  #11 failed
-            76  w7 = u64 [w29+128]                           else 81
-            77  type w7 is 0x_                          else 81
-            78  w8 = u64 [w29+136]                           else 81
-            79  #12 string [w8+0] limit 64                   else 81
-            80  jump 84
-            81  #12 string [w30+0] limit 64                  else 83
-            82  jump 84
-            83  #12 failed
-            84  w7 = u64 [w29+112]                           else 90
-            85  itab w7 is of 0x_                       else 90
-            86  w8 = u64 [w29+120]                           else 90
-            87  w9 = u64 [w8+0]                              else 90
-            88  #13 word w9
-            89  jump 91
-            90  #13 failed
-            91  begin #14
-            92  #14 failed
+            51  #11 failed
+            52  w6 = u64 v16+0 of window 0                   else 57
+            53  type w6 is 0x_                          else 57
+            54  w7 = u64 v17+0 of window 0                   else 57
+            55  #12 string [w7+0] limit 64                   else 57
+            56  jump 58
+            57  #12 string v19 of window 2 limit 64          else record it
+            58  w6 = u64 v14+0 of window 0                   else 64
+            59  itab w6 is of 0x_                       else 64
+            60  w7 = u64 v15+0 of window 0                   else 64
+            61  w8 = u64 [w7+0]                              else 64
+            62  #13 word w8
+            63  jump 65
+            64  #13 failed
+            65  begin #14
+            66  #14 failed
+            67  if published                                 else 82
+            68  w7 = u64 v18+0 of window 1                   else 74
+            69  window 7: v37..v39 = [w7+8]
+            70  w8 = u64 v37+0 of window 7                   else 74
+            71  itab w8 is of 0x_                       else 74
+            72  w6 = u64 v38+0 of window 7                   else 74
+            73  jump 75
+            74  w6 = 0
+            75  window 6: v33..v37 = [w6+0]
+            76  join address local v33 of window 6
+            77  w7 = u64 v36+0 of window 6                   else 82
+            78  join number local w7
+            79  join address remote v23 of window 3
+            80  w8 = u64 v26+0 of window 3                   else 82
+            81  join number remote w8
                 keep: w29, w2
                 parent context: w3
         "#]],
@@ -135,22 +124,20 @@ fn compiles_an_end_with_kept_words() {
             6   w25 = r9
             7   #0 string w31, w30 limit 64
             8   #1 word w29
-            9   #2 string [w28+0] limit 64                   else 11
-            10  jump 12
-            11  #2 failed
-            12  w0 = u64 [w27+24]                            else 15
-            13  #3 word w0
-            14  jump 16
-            15  #3 failed
-            16  #4 string w26, w25 limit 64
-            17  begin #5
-            18  #5 failed
-            19  begin #6
-            20  #6 failed
-            21  begin #7
-            22  #7 failed
-            23  begin #8
-            24  #8 failed
+            9   #2 string [w28+0] limit 64                   else record it
+            10  w0 = u64 [w27+24]                            else 13
+            11  #3 word w0
+            12  jump 14
+            13  #3 failed
+            14  #4 string w26, w25 limit 64
+            15  begin #5
+            16  #5 failed
+            17  begin #6
+            18  #6 failed
+            19  begin #7
+            20  #7 failed
+            21  begin #8
+            22  #8 failed
         "#]],
     );
 }
@@ -200,26 +187,23 @@ fn tries_the_alternatives_of_a_binding_in_order() {
             0   w31 = bx
             1   w30 = cx
             2   w29 = di
-            3   itab w31 is of 0x_                      else 6
-            4   w0 = u64 [w30+0]                             else 6
-            5   jump 13
-            6   itab w31 is of 0x_                      else 12
-            7   w1 = u64 [w30+16]                            else 12
-            8   itab w1 is of 0x_                       else 12
-            9   w2 = u64 [w30+24]                            else 12
-            10  w0 = u64 [w2+0]                              else 12
-            11  jump 13
-            12  w0 = 0
-            13  w1 = u64 [w29+16]                            else 15
-            14  jump 16
-            15  w1 = 0
-            16  w2 = i16 [w0+2]                              else 19
-            17  #0 word w2
-            18  jump 20
-            19  #0 failed
-            20  #1 string [w1+16] limit 64                   else 22
-            21  jump 23
-            22  #1 failed
+            3   window 0: v0..v4 = [w30+0]
+            4   itab w31 is of 0x_                      else 7
+            5   w0 = u64 v0+0 of window 0                    else 7
+            6   jump 14
+            7   itab w31 is of 0x_                      else 13
+            8   w1 = u64 v2+0 of window 0                    else 13
+            9   itab w1 is of 0x_                       else 13
+            10  w2 = u64 v3+0 of window 0                    else 13
+            11  w0 = u64 [w2+0]                              else 13
+            12  jump 14
+            13  w0 = 0
+            14  w1 = u64 [w29+16]                            else 0
+            15  w2 = i16 [w0+2]                              else 18
+            16  #0 word w2
+            17  jump 19
+            18  #0 failed
+            19  #1 string [w1+16] limit 64                   else record it
         "#]],
     );
 }
@@ -241,14 +225,16 @@ fn publishes_with_a_stream_or_not_at_all() {
             0   w31 = cx
             1   w30 = bx
             2   w29 = ax
-            3   w0 = u64 [w31+96]                            else 11
-            4   join number stream w0
-            5   join address local [w30+0]
-            6   w1 = u64 [w30+24]                            else 11
-            7   join number local w1
-            8   join address remote [w29+0]
-            9   w2 = u64 [w29+24]                            else 11
-            10  join number remote w2
+            3   window 1: v4..v8 = [w30+0]
+            4   window 0: v0..v4 = [w29+0]
+            5   w0 = u64 [w31+96]                            else 13
+            6   join number stream w0
+            7   join address local v4 of window 1
+            8   w1 = u64 v7+0 of window 1                    else 13
+            9   join number local w1
+            10  join address remote v0 of window 0
+            11  w2 = u64 v3+0 of window 0                    else 13
+            12  join number remote w2
         "#]],
     );
     check_program(
