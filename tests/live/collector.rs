@@ -1,22 +1,14 @@
 //! What arrives at a real OpenTelemetry Collector is what uprobed wrote into its own file, and both are what happened.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::net::TcpStream;
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::Signal;
-use uprobed_tests::otlp::{self, Span};
-use uprobed_tests::process::{Running, free_port};
-use uprobed_tests::programs::{Program, SERVICE};
+use uprobed_tests::collector::Collector;
+use uprobed_tests::otlp::Span;
+use uprobed_tests::programs::SERVICE;
 use uprobed_tests::scene::Scene;
 use uprobed_tests::tracer::Tracer;
 use uprobed_tests::verdict::World;
-
-const COLLECTOR: Program = Program::new("go-collector").go("auto");
 
 #[test]
 fn receives_every_span_over_grpc() -> Result<()> {
@@ -30,33 +22,17 @@ fn receives_every_span_over_http() -> Result<()> {
 
 fn arrives(protocol: &str, url: impl Fn(u16, u16) -> String) -> Result<()> {
     let scene = Scene::new(&format!("collector-{protocol}"))?;
-    let (grpc, http) = (free_port()?, free_port()?);
-    let received = scene.file("received.jsonl");
-    let configuration = scene.file("collector.yaml");
-    fs::write(&configuration, configured(grpc, http, &received.to_string_lossy()))?;
-    let mut command = Command::new(COLLECTOR.build()?);
-    command.arg("--config").arg(&configuration).stdout(Stdio::null());
-    let mut collector = Running::start(&mut command)?;
-    for port in [grpc, http] {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            ensure!(Instant::now() < deadline && collector.is_running(), "the collector does not listen");
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
+    let collector = Collector::start(&scene)?;
 
     let (front, back) = scene.pair(&SERVICE, &[])?;
-    let url = url(grpc, http);
+    let url = url(collector.grpc, collector.http);
     let tracer = Tracer::attach(&scene.file("spans.jsonl"), &[front.pid(), back.pid()], &["--otlp", &url])?;
     let paths = "/call/{i},/status/500/{i},/status/404/{i},/refused/{i},/call/{i}";
     let sent = scene.load(&front, &["--paths", paths, "--n", "2000", "--traceparent"])?;
     let trace = tracer.stop()?;
     ensure!(trace.status.success(), "uprobed ended with {}:\n{}", trace.status, trace.stderr.join("\n"));
     let world = World { services: vec![front.stop()?, back.stop()?], sent };
-    collector.signal(Signal::TERM)?;
-    collector.wait(Duration::from_secs(30))?;
-
-    let received = otlp::read(&received)?;
+    let received = collector.stop()?;
     scene.judge(&world, &received).context("what the collector received")?;
     same(&trace.spans, &received)?;
     let mut faulty = received.clone();
@@ -80,22 +56,4 @@ fn same(written: &[Span], received: &[Span]) -> Result<()> {
         ensure!(span.resource.contains_key(key), "the resource has no {key}");
     }
     Ok(())
-}
-
-fn configured(grpc: u16, http: u16, file: &str) -> String {
-    format!(
-        "\
-receivers:
-  otlp:
-    protocols:
-      grpc: {{endpoint: \"127.0.0.1:{grpc}\"}}
-      http: {{endpoint: \"127.0.0.1:{http}\"}}
-exporters:
-  lines: {{path: \"{file}\"}}
-service:
-  telemetry: {{metrics: {{level: none}}, logs: {{level: warn}}}}
-  pipelines:
-    traces: {{receivers: [otlp], exporters: [lines]}}
-"
-    )
 }

@@ -1,11 +1,13 @@
 //! Programs and uprobed come and go in any order, and neither harms the other.
 
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
 use uprobed_tests::process::free_port;
-use uprobed_tests::programs::SERVICE;
+use uprobed_tests::programs::{FIRST, SERVICE};
 use uprobed_tests::scene::Scene;
 use uprobed_tests::tracer::Tracer;
 use uprobed_tests::verdict::World;
@@ -75,6 +77,64 @@ fn attaches_a_command_before_its_first_instruction() -> Result<()> {
     let trace = tracer.stop()?;
     let service = uprobed_tests::journal::read_service(pid, &journal)?;
     scene.judge(&World { services: vec![service], sent }, &trace.spans)
+}
+
+/// A command that does its work at once: none of it is missed.
+#[test]
+fn sees_the_first_calls_of_a_command() -> Result<()> {
+    let scene = Scene::new("life-first")?;
+    let service = scene.service("b", &SERVICE, &[])?;
+    let program = FIRST.build()?;
+    for round in 0..10 {
+        let out = scene.file(&format!("spans-{round}.jsonl"));
+        let trace = Tracer::start(&out, ["--".as_ref(), program.as_os_str(), service.url.as_ref()])?.end()?;
+        ensure!(trace.status.success(), "it ended with {}:\n{}", trace.status, trace.stderr.join("\n"));
+        ensure!(trace.spans.len() == 3, "round {round}: {} spans of 3 calls", trace.spans.len());
+    }
+    service.stop()?;
+    Ok(())
+}
+
+/// What was deployed over the same file runs unharmed, and is traced by its own offsets.
+#[test]
+fn survives_a_binary_that_is_overwritten() -> Result<()> {
+    let scene = Scene::new("life-overwritten")?;
+    let binary = scene.file("service");
+    fs::copy(SERVICE.build()?, &binary)?;
+    let path = binary.to_str().context("a path that is no text")?.to_owned();
+    let first = scene.service_from("a", &binary, &[])?;
+    let tracer = Tracer::start(&scene.file("spans.jsonl"), ["--exe", &path])?;
+    tracer.wait_attached(first.pid())?;
+    let mut world = World::default();
+    scene.load(&first, &["--paths", "/plain/1/{i}", "--n", "200"])?;
+    world.services.push(first.stop()?);
+    // uprobed hears of the end and leaves; no deployment is faster than this.
+    thread::sleep(Duration::from_millis(500));
+    // In place: the same inode, other contents.
+    fs::copy(SERVICE.flags(&["-ldflags=-s -w"]).build()?, &binary)?;
+    let second = scene.service_from("b", &binary, &[])?;
+    tracer.wait_attached(second.pid())?;
+    let sent = scene.load(&second, &["--paths", "/plain/2/{i}", "--n", "200"])?;
+    ensure!(sent.iter().all(|sent| sent.status == 200), "the second program did not answer");
+    world.services.push(second.stop()?);
+    let trace = tracer.stop()?;
+    scene.judge(&world, &trace.spans)
+}
+
+/// Thousands of records that wait at the end are taken in, and it ends.
+#[test]
+fn ends_although_much_is_waiting() -> Result<()> {
+    let scene = Scene::new("life-waiting")?;
+    let service = scene.service("a", &SERVICE, &[])?;
+    let tracer = scene.trace(&[&service])?;
+    tracer.signal(Signal::STOP)?;
+    let sent = scene.load(&service, &["--paths", "/plain/{i}", "--n", "10000"])?;
+    tracer.signal(Signal::TERM)?;
+    tracer.signal(Signal::CONT)?;
+    let trace = tracer.end()?;
+    ensure!(trace.status.success(), "it ended with {}:\n{}", trace.status, trace.stderr.join("\n"));
+    let world = World { services: vec![service.stop()?], sent };
+    scene.judge(&world, &trace.spans)
 }
 
 /// A uprobed that dies leaves no request broken and nothing behind that would keep the next one from starting.

@@ -3,6 +3,7 @@
 //!
 //! No expected value comes from uprobed.
 
+pub mod collector;
 pub mod faults;
 pub mod journal;
 pub mod otlp;

@@ -25,6 +25,8 @@ pub struct Program {
 pub const SERVICE: Program = Program::new("go/service");
 /// A service in which no client is linked.
 pub const PLAIN: Program = Program::new("go/plain");
+/// Calls the URL that it is given three times, at once.
+pub const FIRST: Program = Program::new("go/first");
 pub const LOAD: Program = Program::new("go/load");
 
 impl Program {

@@ -74,6 +74,10 @@ impl Tracer {
         self.stderr.wait_for(ATTACH, matches)
     }
 
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.running.signal(signal)
+    }
+
     pub fn kill(&mut self) {
         self.running.kill();
     }
