@@ -9,7 +9,7 @@ Exit codes:
   0  all went well
   1  uprobed itself failed
   2  the command line is wrong
-  3  privileges are missing
+  3  privileges are missing, or it runs in a pid namespace of its own
   4  the kernel is too old
   5  nothing could be attached
   6  the process does not exist or has ended
@@ -50,7 +50,7 @@ fn code(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     if let Some(surroundings) = cause.downcast_ref::<Surroundings>() {
         return Some(match surroundings {
-            Surroundings::Privileges(_) => 3,
+            Surroundings::Privileges(_) | Surroundings::PidNamespace => 3,
             Surroundings::Kernel { .. } => 4,
         });
     }

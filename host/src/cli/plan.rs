@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
@@ -64,28 +64,40 @@ impl Arguments {
         let binary = Binary::parse(&map).map_err(|error| Unattachable::Binary { path: shown.clone(), error })?;
         let mut prepared = Prepared::new(&plugins, &binary, &mut Numbers::default());
         let runtime = runtime(&mut prepared);
+        match self.print(&shown, &prepared, &runtime) {
+            // Whoever reads has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            printed => printed.context("print the plan")?,
+        }
+        Ok(if prepared.parts.is_empty() { 5 } else { 0 })
+    }
+
+    fn print(&self, shown: &Path, prepared: &Prepared, runtime: &Plan) -> io::Result<()> {
         let mut out = anstream::AutoStream::auto(io::stdout().lock());
         match self.format {
             Format::Table => {
-                for plan in plans(&prepared, &runtime) {
-                    writeln!(out, "{}", plan::table(plan, self.verbose, true)).context("print the plan")?;
+                for plan in plans(prepared, runtime) {
+                    writeln!(out, "{}", plan::table(plan, self.verbose, true))?;
                 }
                 for (name, reason) in &prepared.declined {
-                    writeln!(out, "{name}: left out: {reason}").context("print the plan")?;
+                    writeln!(out, "{name}: left out: {reason}")?;
                 }
+                if prepared.parts.is_empty() && prepared.declined.is_empty() {
+                    writeln!(out, "no plugins")?;
+                }
+                Ok(())
             }
             Format::Json => {
-                let plans: Vec<_> = plans(&prepared, &runtime).collect();
+                let plans: Vec<_> = plans(prepared, runtime).collect();
                 let declined: Vec<_> = prepared
                     .declined
                     .iter()
                     .map(|(name, reason)| serde_json::json!({"plugin": name, "reason": reason}))
                     .collect();
                 let all = serde_json::json!({"executable": shown, "plugins": plans, "declined": declined});
-                writeln!(out, "{all:#}").context("print the plan")?;
+                writeln!(out, "{all:#}")
             }
         }
-        Ok(if prepared.parts.is_empty() { 5 } else { 0 })
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Watch {
     news: Receiver<Life>,
     /// News were lost.
     is_behind: Arc<AtomicBool>,
+    /// Records that did not fit into the ring buffer, as of the last look.
+    ring_full: u64,
     tick: Interval,
     collector: Option<Arc<Collector>>,
     writer: Option<events::Writer>,
@@ -93,6 +95,7 @@ impl Watch {
             selectors,
             news,
             is_behind,
+            ring_full: 0,
             tick,
             collector,
             writer,
@@ -158,7 +161,10 @@ impl Watch {
             }
             _ = self.tick.tick() => {
                 self.session.tidy();
-                if self.is_behind.swap(false, Ordering::Relaxed) {
+                // A process that started may be among what a full ring buffer could not take.
+                let ring_full = self.session.kernel().counters()?.ring_full;
+                let is_behind = std::mem::replace(&mut self.ring_full, ring_full) != ring_full;
+                if self.is_behind.swap(false, Ordering::Relaxed) || is_behind {
                     self.scan()?;
                 }
             }

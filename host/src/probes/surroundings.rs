@@ -1,6 +1,6 @@
 //! Whether this machine lets the program be loaded at all, in words that say what to do.
 
-use std::fs;
+use std::{fs, os::unix::fs::MetadataExt};
 
 use rustix::thread::{CapabilitySet, capabilities};
 use thiserror::Error;
@@ -8,11 +8,16 @@ use thiserror::Error;
 /// `bpf_loop` and cookies on uprobes.
 const OLDEST_KERNEL: (u32, u32) = (5, 17);
 
+/// Inode of the initial pid namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h): the eBPF program sees pids of that one.
+const INITIAL_PIDS: u64 = 0xefff_fffc;
+
 /// What is in the way.
 #[derive(Debug, Error)]
 pub enum Surroundings {
     #[error("no privileges: {0} missing; run as root, or grant CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE")]
     Privileges(String),
+    #[error("not in the machine's own pid namespace; in a container, run with the host's (--pid=host)")]
+    PidNamespace,
     #[error("kernel {found} is too old: {}.{} or newer is needed", OLDEST_KERNEL.0, OLDEST_KERNEL.1)]
     Kernel { found: String },
 }
@@ -26,6 +31,9 @@ pub fn check() -> Result<(), Surroundings> {
         return Err(Surroundings::Kernel { found: release.trim().to_owned() });
     }
     let effective = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
+    if fs::metadata("/proc/self/ns/pid").is_ok_and(|namespace| namespace.ino() != INITIAL_PIDS) {
+        return Err(Surroundings::PidNamespace);
+    }
     let missing = missing(effective);
     if missing.is_empty() { Ok(()) } else { Err(Surroundings::Privileges(missing.join(" and "))) }
 }

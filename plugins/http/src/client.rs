@@ -88,7 +88,7 @@ pub fn decode_request(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragme
     if !host.is_empty() {
         fragment.text(keys::SERVER_ADDRESS, host);
     }
-    if let Some(port) = port.or(default_port) {
+    if let Some(port) = port.or(default_port).filter(|_| !host.is_empty()) {
         fragment.integer(keys::SERVER_PORT, port.into());
     }
     if !request.scheme().is_read() || !request.host().is_read() {

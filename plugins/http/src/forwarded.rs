@@ -15,7 +15,7 @@ impl<'a> Forwarded<'a> {
         let mut found = Self::parse(forwarded);
         found.client = found.client.or_else(|| address(first(client)));
         found.host = found.host.or_else(|| some(first(host)));
-        found.scheme = found.scheme.or_else(|| some(first(scheme)));
+        found.scheme = found.scheme.or_else(|| known_scheme(first(scheme)));
         found
     }
 
@@ -29,7 +29,7 @@ impl<'a> Forwarded<'a> {
             } else if name.eq_ignore_ascii_case(b"host") {
                 found.host = some(value);
             } else if name.eq_ignore_ascii_case(b"proto") {
-                found.scheme = some(value);
+                found.scheme = known_scheme(value);
             }
         }
         found
@@ -47,6 +47,11 @@ fn unquoted(value: &[u8]) -> &[u8] {
 
 fn some(value: &[u8]) -> Option<&[u8]> {
     Some(value).filter(|value| !value.is_empty())
+}
+
+/// In lower case (RFC 3986, 3.1); anything but HTTP's own is not believed.
+fn known_scheme(value: &[u8]) -> Option<&'static [u8]> {
+    [b"http".as_slice(), b"https"].into_iter().find(|scheme| value.eq_ignore_ascii_case(scheme))
 }
 
 /// A node without its port; none if its name is `unknown` or obfuscated (RFC 7239, section 6).

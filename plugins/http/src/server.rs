@@ -160,11 +160,10 @@ fn decode_ends(request: &Request<'_>, fragment: &mut Fragment<'_>) {
     }
 
     let (peer, peer_port) = host_and_port(request.remote().bytes());
-    let client = forwarded.client.unwrap_or(peer);
-    if !client.is_empty() {
+    // The peer of a Unix socket has no port, and a name that says nothing.
+    if let Some(client) = forwarded.client.or(peer_port.map(|_| peer)) {
         fragment.text(keys::CLIENT_ADDRESS, client);
     }
-    // The peer of a Unix socket has neither.
     if let Some(port) = peer_port {
         fragment.text(keys::NETWORK_PEER_ADDRESS, peer);
         fragment.integer(keys::NETWORK_PEER_PORT, port.into());
