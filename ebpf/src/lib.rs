@@ -8,6 +8,8 @@
 extern crate std;
 
 pub mod interpret;
+mod map;
 pub mod program;
+mod state;
 pub mod traceparent;
 pub mod wire;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use uprobed_ebpf::{
     interpret::{Next, RECORD_BYTES, STEPS, State, Target, step},
-    program::{ABORT, Code, MapLayout, NO_SLOT, OPS, Op, Program},
+    program::{ABORT, Code, MapLayout, NO_SLOT, OPS, Op, Program, RECORD, ZERO},
     wire::{Record, state},
 };
 
@@ -245,6 +245,40 @@ fn finds_keys_in_buckets() {
 }
 
 #[test]
+fn picks_from_a_struct_that_was_fetched_at_once() {
+    let mut fake = Fake::default();
+    // Three words at 8: a string's header, and -2 as an i16 in the middle of a word.
+    fake.string(0x10_008, 0x30_000, "hello");
+    fake.words(0x10_018, &[0xfffe_0000]);
+    let window = |base| {
+        [
+            op(Code::REGISTER, 1, 3, 0, 0, 0),
+            op(Code::FETCH, 2, base, 0, 8, 5 | 3 << 8),
+            op(Code::PICK_STRING, 0, 5, RECORD, 2, 4),
+            op(Code::PICK_WORD, 1, 7, RECORD, 2, 0x102 | 2 << 16),
+            op(Code::PICK, 9, 7, ZERO, 2, 8),
+            op(Code::WORD, 2, 9, 0, 0, 0),
+        ]
+    };
+    let minus_two = String::from_utf8_lossy(&(-2i64).to_le_bytes()).into_owned();
+    let word = String::from_utf8_lossy(&0xfffe_0000u64.to_le_bytes()).into_owned();
+    let state = run(&mut fake, &window(1));
+    assert_eq!(captures(&state), ["0:4:hell".to_owned(), format!("1:0:{minus_two}"), format!("2:0:{word}")]);
+    // Of a nil pointer (w2) all is absent, of unreadable memory nothing is read.
+    let zero = "\0".repeat(8);
+    assert_eq!(captures(&run(&mut fake, &window(2))), ["0:1:".to_owned(), "1:1:".into(), format!("2:0:{zero}")]);
+    let state = run(&mut Fake::default(), &window(1));
+    assert_eq!(captures(&state), ["0:3:".to_owned(), "1:3:".into(), format!("2:0:{zero}")]);
+    assert_eq!(state.unreadable, 2);
+}
+
+#[test]
+fn passes_over_what_only_an_adoption_needs() {
+    let ops = [op(Code::IF_PUBLISHED, 0, 0, 2, 0, 0), op(Code::WORD, 0, 1, 0, 0, 0), op(Code::WORD, 1, 1, 0, 0, 0)];
+    assert_eq!(captures(&run(&mut Fake::default(), &ops)).len(), 1);
+}
+
+#[test]
 fn takes_a_nil_map_for_an_empty_one() {
     let layout = MapLayout::Swiss { dir_ptr: 16, dir_len: 24, groups: 16, length_mask: 24 };
     let ops = [vec![op(Code::MAP, 0, 5, 0, 0, layout.pack(24))], key_ops("Host", 1)].concat();
@@ -301,7 +335,7 @@ fn runs_any_bytes_as_a_program() {
         let ops: Vec<Op> = (0..OPS)
             .map(|_| {
                 let bytes = next().to_le_bytes();
-                op(Code(bytes[0] % 24), bytes[1], bytes[2], bytes[3], next() as i32, next().into())
+                op(Code(bytes[0] % 30), bytes[1], bytes[2], bytes[3], next() as i32, next().into())
             })
             .collect();
         let state = run(&mut fake, &ops);

@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn knows_the_package_of_a_function() {
         for (function, expected) in [
-            ("net/http.(*Request).Clone", "net/http"),
+            ("example.com/http.(*Request).Clone", "example.com/http"),
             ("main.main.func1", "main"),
             ("gopkg.in/yaml%2ev3.Marshal", "gopkg.in/yaml%2ev3"),
             ("example.com/a.Map[example.com/b.Key,int].Get", "example.com/a"),
