@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     match arguments.run() {
         Ok(code) => code.into(),
         Err(error) => {
-            anstream::eprintln!("{}error:{:#} {error:#}", cli::RED, cli::RED);
+            cli::complain(&error);
             Failure::code_of(&error).into()
         }
     }

@@ -8,13 +8,20 @@ mod select;
 mod trace;
 mod watch;
 
+use std::fmt::Display;
+
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 pub use exit::Failure;
 
-pub const RED: Style = AnsiColor::Red.on_default().bold();
+const RED: Style = AnsiColor::Red.on_default().bold();
+
+/// One line on standard error for what went wrong.
+pub fn complain(error: impl Display) {
+    anstream::eprintln!("{RED}error:{RED:#} {error:#}");
+}
 
 /// Traces programs that were never changed for it, as OpenTelemetry spans.
 #[derive(Parser)]

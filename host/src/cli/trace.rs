@@ -151,7 +151,7 @@ impl Arguments {
 
 /// Says what went wrong where the command's own status is the one to pass on.
 fn report(error: anyhow::Error, code: u8) -> Result<u8> {
-    anstream::eprintln!("{}error:{:#} {error:#}", super::RED, super::RED);
+    super::complain(&error);
     Ok(code)
 }
 
@@ -179,7 +179,7 @@ fn nothing(watch: Watch) -> anyhow::Error {
     let mut reasons: Vec<Unattachable> = reasons.into_values().collect();
     let first = reasons.remove(0);
     for other in reasons {
-        anstream::eprintln!("{}error:{:#} {other}", super::RED, super::RED);
+        super::complain(other);
     }
     first.into()
 }

@@ -1,7 +1,5 @@
 //! What the kernel side counted, and the tables that it fills and the host sweeps.
 
-use std::ops::Sub;
-
 use anyhow::{Context, Result};
 use aya::maps::{MapData, PerCpuArray};
 use serde::Serialize;
@@ -49,26 +47,6 @@ impl Counters {
     /// Records, and with them spans, that were lost in the kernel.
     pub fn lost(&self) -> u64 {
         self.ring_full + self.no_scratch + self.spans_full
-    }
-}
-
-impl Sub for Counters {
-    type Output = Self;
-
-    fn sub(self, before: Self) -> Self {
-        Self {
-            hits: self.hits - before.hits,
-            records: self.records - before.records,
-            ring_full: self.ring_full - before.ring_full,
-            no_scratch: self.no_scratch - before.no_scratch,
-            spans_full: self.spans_full - before.spans_full,
-            tables_full: self.tables_full - before.tables_full,
-            unreadable: self.unreadable - before.unreadable,
-            unpaired: self.unpaired - before.unpaired,
-            ambiguous: self.ambiguous - before.ambiguous,
-            abandoned: self.abandoned - before.abandoned,
-            passed_over: self.passed_over - before.passed_over,
-        }
     }
 }
 

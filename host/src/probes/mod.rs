@@ -39,6 +39,7 @@ const STATES_PER_CPU: u32 = 4;
 /// The loaded program and its tables.
 pub struct Kernel {
     ebpf: Ebpf,
+    /// Whether all sites of a binary are attached by one call.
     is_multi: bool,
     processes: KernelMap<MapData, u32, Shared<Process>>,
     programs: Array<MapData, Shared<Program>>,
@@ -70,7 +71,6 @@ pub struct Point {
 pub struct Attached {
     links: Vec<UProbeLinkId>,
     programs: Vec<u32>,
-    pub sites: usize,
 }
 
 impl Kernel {
@@ -109,11 +109,6 @@ impl Kernel {
             free: Vec::new(),
             next: 0,
         })
-    }
-
-    /// Whether all sites of a binary are attached by one call.
-    pub fn is_multi(&self) -> bool {
-        self.is_multi
     }
 
     /// The ring buffer; once.
@@ -157,7 +152,7 @@ impl Kernel {
                 return Err(anyhow::Error::new(error).context(what));
             }
         };
-        Ok(Attached { links: vec![link], programs, sites: points.len() })
+        Ok(Attached { links: vec![link], programs })
     }
 
     /// Numbers that [`add`](Self::add) gave and that no attachment uses.
@@ -232,5 +227,5 @@ impl AsRawFd for Records {
     }
 }
 
-/// Keeps the map type in scope for `counters`.
+/// A table whose keys and values are wire types.
 type Kept<K, V> = KernelMap<MapData, Shared<K>, Shared<V>>;

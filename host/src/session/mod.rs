@@ -134,10 +134,6 @@ impl Session {
         &self.kernel
     }
 
-    pub fn events(&self) -> &Events {
-        &self.events
-    }
-
     /// Whether any plugin has something to probe in a file that nobody may run yet.
     pub fn judge(&self, path: &Path) -> Result<(), Unattachable> {
         let map = map(path).map_err(|error| Unattachable::Unreadable { path: path.to_owned(), error })?;
@@ -244,19 +240,18 @@ impl Session {
         }
     }
 
-    /// Forgets processes that ended unnoticed. Gives those that ended.
-    pub fn tidy(&mut self) -> Vec<u32> {
+    /// Forgets processes that ended unnoticed.
+    pub fn tidy(&mut self) {
         let ended: Vec<u32> = self
             .processes
             .values()
             .filter(|watched| !watched.process.is_alive())
             .map(|watched| watched.process.pid)
             .collect();
-        for pid in &ended {
-            self.forget(*pid);
+        for pid in ended {
+            self.forget(pid);
         }
         self.sweep();
-        ended
     }
 
     /// Spans whose end will not come leave the kernel's tables.
@@ -294,10 +289,10 @@ impl Session {
     /// Prepares a binary and attaches to it.
     fn probe(&mut self, process: &Process, image: &Path) -> Result<Probed, Unattachable> {
         let path = &process.executable;
-        let map = Arc::new(map(image).map_err(|source| match source.kind() {
+        let map = map(image).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => Unattachable::Ended(process.pid),
             _ => Unattachable::Unreadable { path: path.clone(), error: source },
-        })?);
+        })?;
         let binary = Binary::parse(&map).map_err(|error| Unattachable::Binary { path: path.clone(), error })?;
         let prepared = Prepared::new(&self.plugins, &binary, &mut self.numbers);
         if prepared.parts.is_empty() {
