@@ -3,7 +3,7 @@
 
 pub mod discovery;
 
-pub mod binary;
+pub use uprobed_binary as binary;
 pub mod manifest;
 pub mod plan;
 pub mod probes;

@@ -64,6 +64,18 @@ pub struct Function {
     /// Link-time address.
     pub address: u64,
     pub size: u64,
+    pub convention: Convention,
+}
+
+/// Where a function's callers put its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Convention {
+    /// Go's register ABI (ABIInternal).
+    Go,
+    /// Go's stack ABI (ABI0): assembly, and what wraps it.
+    GoStack,
+    /// The platform's: System V on amd64, AAPCS64 on arm64.
+    Native,
 }
 
 /// Where a type was read from.

@@ -10,7 +10,7 @@ use object::read::elf::{ElfFile64, Sym};
 
 use super::image::Image;
 use super::moduledata::Moduledata;
-use super::{Error, Function};
+use super::{Convention, Error, Function};
 
 const MAX_FUNCTIONS: u64 = 16_000_000;
 const MAX_NAME: usize = 16 * 1024;
@@ -60,7 +60,7 @@ impl<'d> Functions<'d> {
 
     pub fn get(&self, image: &Image<'d>, index: u32) -> Option<Function> {
         let (name, address, size) = self.raw(image, index)?;
-        Some(Function { name: std::str::from_utf8(name).ok()?.to_owned(), address, size })
+        Some(Function { name: std::str::from_utf8(name).ok()?.to_owned(), address, size, convention: Convention::Go })
     }
 
     pub fn named(&self, image: &Image<'d>, name: &str) -> Option<Function> {
@@ -179,7 +179,7 @@ pub(super) const MAX_CODE: u64 = 4 << 20;
 pub(super) fn code<'d>(image: &Image<'d>, function: &Function) -> Result<&'d [u8], Error> {
     let executable = image.segment(function.address).is_some_and(|segment| segment.executable);
     if !executable || function.size > MAX_CODE {
-        let Function { name, address, size } = function;
+        let Function { name, address, size, .. } = function;
         return Err(Error::Corrupt(format!("{name} at {address:#x} with {size} bytes")));
     }
     image.bytes(function.address, function.size)
