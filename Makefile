@@ -4,7 +4,7 @@ TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 # Where rustup and Go put themselves, for shells that were open before they were installed.
 export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
 
-TASKS := build demo test test-kernel bench check clean
+TASKS := build demo test test-kernel fuzz matrix bench check clean
 
 .DEFAULT_GOAL := help
 .PHONY: help toolchain $(TASKS)
@@ -14,6 +14,8 @@ help:
 	@echo 'make demo         two ordinary Go services under load, traced (root)'
 	@echo 'make test         every test, the live ones included (root)'
 	@echo 'make test-kernel  the live test on a Linux 6.1 kernel, in QEMU (root)'
+	@echo 'make fuzz         hostile input for what reads executables, a minute of it for each part'
+	@echo 'make matrix       what is read from programs of every Go version, built in every way: docs/matrix.md (hours)'
 	@echo 'make bench        what tracing costs the traced program (root)'
 	@echo 'make check        formatting, lints, licences'
 	@echo 'make clean        removes target/; what was built once for this machine stays in the cache'

@@ -172,7 +172,8 @@ fn find_place(program: &Program, state: &mut State, thread: u32) -> bool {
     let stack_pointer = register(state, program.stack_pointer);
     if program.flags & flags::NATIVE != 0 {
         // Deeper calls have smaller stack pointers; the complement makes depth grow.
-        state.place = Place { g: 0, goid: thread.into(), depth: !stack_pointer };
+        // A thread stands for its goroutine; no g has so low an address.
+        state.place = Place { g: thread.into(), goid: thread.into(), depth: !stack_pointer };
         return true;
     }
     let g = register(state, program.g_register);

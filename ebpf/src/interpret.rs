@@ -58,6 +58,10 @@ pub fn step<T: Target>(target: &mut T, state: &mut State, program: &Program) -> 
             let value = state.word::<T>(op.b).wrapping_add(op.offset as i64 as u64);
             state.set::<T>(op.a, value);
         }
+        Code::CUT => {
+            let value = extend(state.word::<T>(op.b) >> ((op.value >> 16 & 7) * 8), op.value);
+            state.set::<T>(op.a, value);
+        }
         Code::LOAD => load(target, state, op),
         Code::NOT_NIL => {
             if state.word::<T>(op.b) < NIL {

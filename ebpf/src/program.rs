@@ -128,6 +128,9 @@ impl Code {
     pub const PICK_ADDRESS: Code = Code(25);
     /// Records capture `a`: a word of the window, as `PICK` takes it.
     pub const PICK_WORD: Code = Code(27);
+    /// `w[a]` = some bytes of `w[b]`, as `LOAD`'s value says how many, and `value`'s third byte how many bytes into it: an argument that is
+    /// narrower than its register.
+    pub const CUT: Code = Code(28);
     /// Jumps to `target` unless some process publishes: what follows is only there to adopt.
     pub const IF_PUBLISHED: Code = Code(26);
 }

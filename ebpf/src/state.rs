@@ -68,7 +68,7 @@ pub struct State {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Place {
-    /// Address of the `runtime.g`; 0 in programs that are not Go.
+    /// Address of the `runtime.g`; in programs that are not Go the thread's number.
     pub g: u64,
     /// Goroutine's (thread's) number.
     pub goid: u64,

@@ -342,3 +342,23 @@ fn runs_any_bytes_as_a_program() {
         assert!(state.length as usize <= RECORD_BYTES);
     }
 }
+
+#[test]
+fn cuts_arguments_out_of_their_registers() {
+    const WORD: u64 = 0xffff_fff6_8000_00f0;
+    for (value, expected) in [
+        (1, 0xf0u64),
+        (0x101, (-16i64).cast_unsigned()),
+        (4, 0x8000_00f0),
+        (0x104, 0xffff_ffff_8000_00f0),
+        (4 | 4 << 16, 0xffff_fff6),
+        (0x104 | 4 << 16, (-10i64).cast_unsigned()),
+        (8, WORD),
+    ] {
+        let ops =
+            [op(Code::CONSTANT, 1, 0, 0, 0, WORD), op(Code::CUT, 2, 1, 0, 0, value), op(Code::WORD, 0, 2, 0, 0, 0)];
+        let state = run(&mut Fake::default(), &ops);
+        let captured = &state.out[size_of::<Record>() + 4..][..8];
+        assert_eq!(captured, expected.to_le_bytes(), "{value:#x}");
+    }
+}

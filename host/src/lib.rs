@@ -4,6 +4,8 @@
 pub mod discovery;
 
 pub use uprobed_binary as binary;
+pub mod executable;
+pub mod inspect;
 pub mod manifest;
 pub mod plan;
 pub mod probes;

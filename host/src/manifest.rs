@@ -14,6 +14,7 @@ pub struct Manifest {
     pub context_types: Vec<String>,
     pub groups: Vec<Group>,
     pub probes: Vec<Probe>,
+    pub offsets: Vec<KnownOffset>,
     pub keys: Vec<String>,
     pub limits: Limits,
     pub capabilities: Vec<String>,
@@ -66,6 +67,7 @@ pub struct Probe {
     pub group: usize,
     pub symbols: Vec<String>,
     pub if_mentioned: Vec<String>,
+    pub requires: Vec<Requirement>,
     pub site: Site,
     pub role: Role,
     pub span: String,
@@ -82,6 +84,21 @@ pub struct Probe {
     pub inherits: bool,
     pub publish: Option<Join>,
     pub adopt: Option<Join>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Requirement {
+    pub module: String,
+    pub versions: String,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct KnownOffset {
+    pub struct_type: String,
+    pub field: String,
+    pub field_type: String,
+    pub offset: u32,
+    pub requires: Requirement,
 }
 
 #[derive(Clone, Debug, Default)]

@@ -24,7 +24,7 @@ pub use bindings::uprobed::plugin::decode_types::{Event, Fragments, Kind, Status
 pub use bindings::uprobed::plugin::facts::{Architecture, Module, Setting, Target};
 pub use bindings::uprobed::plugin::log::Level;
 pub use bindings::uprobed::plugin::manifest_types::{
-    Binding, Capture, Correlation, Endpoint, Group, Join, Limits, Manifest, Probe, Role, Site,
+    Binding, Capture, Correlation, Endpoint, Group, Join, KnownOffset, Limits, Manifest, Probe, Requirement, Role, Site,
 };
 pub use capture::{Field, State, capture, read};
 pub use plugin::{Plugin, Row, decode, go_minor, log, manifest as whole_manifest, setting};

@@ -1,6 +1,6 @@
 //! Builders for the manifest's records: what is left out is empty.
 
-use crate::{Binding, Capture, Correlation, Endpoint, Group, Join, Probe, Role, Site};
+use crate::{Binding, Capture, Correlation, Endpoint, Group, Join, KnownOffset, Probe, Requirement, Role, Site};
 
 impl Probe {
     /// At every call of a function. `symbols` are alternatives; `arguments` are its parameters, receiver first.
@@ -10,6 +10,7 @@ impl Probe {
             group: 0,
             symbols: owned(symbols),
             if_mentioned: Vec::new(),
+            requires: Vec::new(),
             site: Site::Entry,
             role: Role::Mark,
             span: String::new(),
@@ -37,6 +38,12 @@ impl Probe {
     /// Only in a program that has one of these functions, be it inlined into another package's.
     pub fn if_mentioned(mut self, functions: &[&str]) -> Self {
         self.if_mentioned = owned(functions);
+        self
+    }
+
+    /// Only where the module has one of these versions: `requires("std", ">=1.22")`. All that are said have to hold.
+    pub fn requires(mut self, module: &str, versions: &str) -> Self {
+        self.requires.push(Requirement { module: module.into(), versions: versions.into() });
         self
     }
 
@@ -152,6 +159,19 @@ impl Group {
     pub fn needs(mut self, groups: &[u32]) -> Self {
         self.needs = groups.into();
         self
+    }
+}
+
+impl KnownOffset {
+    /// Where `field` of `struct_type` is, in bytes, in these versions of a module; `field_type` as in a parameter list.
+    pub fn new(struct_type: &str, field: &str, field_type: &str, offset: u32, module: &str, versions: &str) -> Self {
+        Self {
+            struct_type: struct_type.into(),
+            field: field.into(),
+            field_type: field_type.into(),
+            offset,
+            requires: Requirement { module: module.into(), versions: versions.into() },
+        }
     }
 }
 

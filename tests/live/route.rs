@@ -35,8 +35,8 @@ const ROUTES: [(&str, &str); 16] = [
 #[test]
 fn is_the_pattern_that_the_mux_found() -> Result<()> {
     // Before 1.22 the mux leaves no pattern anywhere.
-    ensure!(VERSIONS[0].starts_with("go1.21"), "the versions changed");
-    for version in &VERSIONS[1..] {
+    ensure!(VERSIONS[1].starts_with("go1.21"), "the versions changed");
+    for version in &VERSIONS[2..] {
         let spans = traced(version)?;
         let problems = problems(&spans, |route| route);
         ensure!(
@@ -59,7 +59,7 @@ fn is_the_pattern_that_the_mux_found() -> Result<()> {
 
 #[test]
 fn is_left_out_where_nobody_knows_it() -> Result<()> {
-    let problems = problems(&traced(VERSIONS[0])?, |_| "");
+    let problems = problems(&traced(VERSIONS[1])?, |_| "");
     ensure!(problems.is_empty(), "{problems:#?}");
     Ok(())
 }

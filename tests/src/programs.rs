@@ -7,8 +7,10 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{root, scratch};
 
+pub const OLDEST: &str = "go1.18.10";
+pub const NEWEST: &str = "go1.27.4";
 /// Go versions that the http plugin has to work with; the newest is the last.
-pub const VERSIONS: [&str; 3] = ["go1.21.13", "go1.24.9", "go1.27.4"];
+pub const VERSIONS: [&str; 4] = [OLDEST, "go1.21.13", "go1.24.9", NEWEST];
 
 /// One program, built one way.
 #[derive(Clone, Debug)]

@@ -5,8 +5,10 @@
 
 mod build;
 mod check;
+mod fuzz;
 mod kernel;
 mod live;
+mod matrix;
 mod place;
 mod step;
 mod test;
@@ -18,7 +20,7 @@ use anyhow::{Result, bail};
 
 use crate::place::Place;
 
-const TASKS: &str = "build, demo, test, test-kernel, bench, check, clean";
+const TASKS: &str = "build, demo, test, test-kernel, fuzz, matrix, bench, check, clean";
 
 fn main() -> ExitCode {
     match run() {
@@ -43,6 +45,8 @@ fn run() -> Result<()> {
         Some("bench") => live::bench(&place, &rest),
         Some("test") => test::run(&place, &rest),
         Some("test-kernel") => kernel::run(&place),
+        Some("fuzz") => fuzz::run(&place, &rest),
+        Some("matrix") => matrix::run_all(&place, &rest),
         Some("check") => check::all(&place),
         Some("clean") => build::clean(&place),
         Some(other) => bail!("no task {other}; there are {TASKS}"),

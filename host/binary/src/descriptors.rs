@@ -1,7 +1,8 @@
 //! Go's own type descriptors (`internal/abi.Type` and what follows it), which stripping does not remove. Layouts of Go 1.18 to 1.27.
-//! Names are made in `names`; which descriptors there are, in `inventory`.
+//! Names are made in `names`; which descriptors there are, in `links` and `inventory`.
 
 use super::image::Image;
+use super::links::Links;
 use super::moduledata::Moduledata;
 use super::{Error, Field, Kind, TypeRef};
 
@@ -10,9 +11,14 @@ const COMMON: u64 = 48;
 const FLAG_UNCOMMON: u8 = 1;
 const FLAG_EXTRA_STAR: u8 = 2;
 const FLAG_NAMED: u8 = 4;
+const NAME_TAG: u8 = 2;
+const NAME_PACKAGE: u8 = 4;
 const NAME_EMBEDDED: u8 = 8;
 const MAX_NAME_BYTES: u64 = 16 * 1024;
-const MAX_FIELDS: u64 = 8192;
+/// Fields of a struct, methods of an interface.
+const MAX_PARTS: u64 = 8192;
+/// So many of the linker's list are looked at before moduledata is believed.
+const CHECKED: usize = 32;
 const KIND_MASK: u8 = 31;
 const STRUCT_FIELD: u64 = 24;
 const METHOD: u64 = 16;
@@ -66,6 +72,9 @@ impl<'d> Descriptors<'_, 'd> {
         if address < self.moduledata.types || address >= self.moduledata.types_end {
             return Err(Error::Missing(format!("type descriptor at {address:#x}")));
         }
+        if !address.is_multiple_of(8) {
+            return Err(Error::Corrupt(format!("a type at {address:#x}, which is not aligned")));
+        }
         let bytes: [u8; COMMON as usize] = self.image.array(address)?;
         let word = |at: usize| i32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let size = u64::from(word(0).cast_unsigned()) | u64::from(word(4).cast_unsigned()) << 32;
@@ -74,6 +83,21 @@ impl<'d> Descriptors<'_, 'd> {
             return Err(Error::Corrupt(format!("a type of kind {kind} at {address:#x}")));
         }
         Ok(Descriptor { address, size, kind, flags: bytes[20], name: word(40), pointer_to_this: word(44) })
+    }
+
+    /// Whether this is what a linker makes: types that can be read, with names, in the order of these.
+    pub fn check(&self) -> Result<(), Error> {
+        let mut last = "";
+        for address in Links::first(self, CHECKED)? {
+            let descriptor = self.get(address)?;
+            let name = self.short_name(&descriptor)?;
+            if name.is_empty() || name < last {
+                return Err(Error::Corrupt(format!("a type called {name:?} behind {last:?} at {address:#x}")));
+            }
+            self.uncommon(&descriptor)?;
+            last = name;
+        }
+        Ok(())
     }
 
     /// Offsets from the beginning of the types; 0 and -1 stand for none.
@@ -165,7 +189,9 @@ impl<'d> Descriptors<'_, 'd> {
 
     /// As the runtime prints it, with the package's last part only.
     pub fn short_name(&self, descriptor: &Descriptor) -> Result<&'d str, Error> {
-        let offset = u64::try_from(descriptor.name).map_err(|_| Error::Corrupt("a type's name".into()))?;
+        let offset = u64::try_from(descriptor.name).map_err(|_| {
+            Error::Corrupt(format!("a name at offset {} of the type at {:#x}", descriptor.name, descriptor.address))
+        })?;
         let (name, _) = self.name_at(self.moduledata.types.saturating_add(offset))?;
         let star = descriptor.flags & FLAG_EXTRA_STAR != 0;
         Ok(if star { name.strip_prefix('*').unwrap_or(name) } else { name })
@@ -173,49 +199,56 @@ impl<'d> Descriptors<'_, 'd> {
 
     /// A name with its flags: a byte of flags, its length, itself.
     fn name_at(&self, address: u64) -> Result<(&'d str, u8), Error> {
-        let bytes = self.image.bytes_from(address)?;
         let corrupt = || Error::Corrupt(format!("a name at {address:#x}"));
-        let (&flags, rest) = bytes.split_first().ok_or_else(corrupt)?;
-        let (length, used) = super::varint(rest).filter(|&(length, _)| length <= MAX_NAME_BYTES).ok_or_else(corrupt)?;
-        let end = usize::try_from(length).ok().and_then(|length| used.checked_add(length)).ok_or_else(corrupt)?;
-        let name = rest.get(used..end).ok_or_else(corrupt)?;
+        let (&flags, rest) = self.image.bytes_from(address)?.split_first().ok_or_else(corrupt)?;
+        let (name, _) = counted(rest).ok_or_else(corrupt)?;
         std::str::from_utf8(name).map(|name| (name, flags)).map_err(|_| corrupt())
+    }
+
+    /// The package of a name that carries it, behind the name and the tag: of a method that is not exported, in an interface without
+    /// a name.
+    fn name_package(&self, address: u64) -> Result<Option<&'d str>, Error> {
+        let corrupt = || Error::Corrupt(format!("a name's package at {address:#x}"));
+        let (&flags, rest) = self.image.bytes_from(address)?.split_first().ok_or_else(corrupt)?;
+        if flags & NAME_PACKAGE == 0 {
+            return Ok(None);
+        }
+        let (_, mut rest) = counted(rest).ok_or_else(corrupt)?;
+        if flags & NAME_TAG != 0 {
+            (_, rest) = counted(rest).ok_or_else(corrupt)?;
+        }
+        let offset = rest.first_chunk().copied().map(u32::from_le_bytes).ok_or_else(corrupt)?;
+        self.name_at(self.moduledata.types.saturating_add(offset.into())).map(|(name, _)| Some(name))
     }
 
     /// Address and number of a struct's fields or an interface's methods, all of them in the file.
     fn slice(&self, descriptor: &Descriptor, element: u64) -> Result<(u64, u64), Error> {
         let data = self.image.pointer(descriptor.address + COMMON + 8)?;
         let count = self.image.u64(descriptor.address + COMMON + 16)?;
-        let length = count.checked_mul(element).ok_or_else(|| Error::Corrupt("a type with too many parts".into()))?;
+        if count > MAX_PARTS {
+            return Err(Error::Corrupt(format!("a type of {count} parts at {:#x}", descriptor.address)));
+        }
         if count > 0 {
-            self.image.bytes(data, length)?;
+            self.image.bytes(data, count * element)?;
         }
         Ok((data, count))
     }
 
-    pub fn fields(&self, descriptor: &Descriptor) -> Result<Vec<Field>, Error> {
+    pub fn fields(&self, descriptor: &Descriptor) -> Result<impl Iterator<Item = Result<Field, Error>>, Error> {
         let (data, count) = self.slice(descriptor, STRUCT_FIELD)?;
-        if count > MAX_FIELDS {
-            return Err(Error::Corrupt(format!("a struct of {count} fields")));
-        }
-        let field = |index: u64| {
-            let at = data + index * STRUCT_FIELD;
-            let (name, flags) = self.name_at(self.image.pointer(at)?)?;
-            let ty = TypeRef::Descriptor(self.image.pointer(at + 8)?);
-            let offset = self.image.u64(at + 16)?;
-            // 1.18 kept the offset above a bit.
-            let (offset, embedded) = match self.moduledata.minor {
-                ..19 => (offset >> 1, offset & 1 != 0),
-                _ => (offset, flags & NAME_EMBEDDED != 0),
-            };
-            Ok(Field { name: name.to_owned(), offset, embedded, ty })
-        };
-        (0..count).map(field).collect()
+        Ok((0..count).map(move |index| self.field(data + index * STRUCT_FIELD)))
     }
 
-    pub fn field_types(&self, descriptor: &Descriptor) -> Result<Vec<u64>, Error> {
-        let (data, count) = self.slice(descriptor, STRUCT_FIELD)?;
-        (0..count).map(|index| self.image.pointer(data + index * STRUCT_FIELD + 8)).collect()
+    fn field(&self, at: u64) -> Result<Field, Error> {
+        let (name, flags) = self.name_at(self.image.pointer(at)?)?;
+        let ty = TypeRef::Descriptor(self.image.pointer(at + 8)?);
+        let offset = self.image.u64(at + 16)?;
+        // 1.18 kept the offset above a bit.
+        let (offset, embedded) = match self.moduledata.minor {
+            ..19 => (offset >> 1, offset & 1 != 0),
+            _ => (offset, flags & NAME_EMBEDDED != 0),
+        };
+        Ok(Field { name: name.to_owned(), offset, embedded, ty })
     }
 
     /// Of a pointer, slice, array or channel; of a map, its values.
@@ -223,7 +256,7 @@ impl<'d> Descriptors<'_, 'd> {
         match descriptor.kind {
             kinds::MAP => self.image.pointer(descriptor.address + COMMON + 8),
             kinds::ARRAY | kinds::CHAN | kinds::POINTER | kinds::SLICE => self.key(descriptor),
-            kind => Err(Error::Missing(format!("element of a type of kind {kind}"))),
+            kind => Err(Error::Missing(format!("element of a type of kind {kind} at {:#x}", descriptor.address))),
         }
     }
 
@@ -250,37 +283,121 @@ impl<'d> Descriptors<'_, 'd> {
     }
 
     /// Parameters, results, and whether the last parameter is variadic.
-    pub fn signature(&self, descriptor: &Descriptor) -> Result<(Vec<u64>, Vec<u64>, bool), Error> {
+    pub fn signature(&self, descriptor: &Descriptor) -> Result<(Addresses<'_, 'd>, Addresses<'_, 'd>, bool), Error> {
         let (inputs, outputs, variadic) = self.counts(descriptor)?;
         let uncommon = if descriptor.flags & FLAG_UNCOMMON != 0 { 16 } else { 0 };
         let data = descriptor.address + COMMON + 8 + uncommon;
         self.image.bytes(data, (inputs + outputs) * 8)?;
-        let read = |range: std::ops::Range<u64>| range.map(|index| self.image.pointer(data + index * 8)).collect();
-        let inputs_read: Result<Vec<u64>, Error> = read(0..inputs);
-        Ok((inputs_read?, read(inputs..inputs + outputs)?, variadic))
+        let parts = |first: u64, count| Addresses { image: self.image, next: data + first * 8, left: count };
+        Ok((parts(0, inputs), parts(inputs, outputs), variadic))
     }
 
-    /// Names and function types of an interface's methods.
-    pub fn interface_methods(&self, descriptor: &Descriptor) -> Result<Vec<(&'d str, Option<u64>)>, Error> {
+    /// Of an interface.
+    pub fn method_count(&self, descriptor: &Descriptor) -> Result<u64, Error> {
+        match descriptor.kind {
+            kinds::INTERFACE => self.slice(descriptor, INTERFACE_METHOD).map(|(_, count)| count),
+            kind => Err(Error::Corrupt(format!("methods of a type of kind {kind} at {:#x}", descriptor.address))),
+        }
+    }
+
+    /// Of an interface.
+    pub fn methods(&self, descriptor: &Descriptor) -> Result<impl Iterator<Item = Result<Method<'d>, Error>>, Error> {
         let (data, count) = self.slice(descriptor, INTERFACE_METHOD)?;
-        let method = |index: u64| {
+        let method = move |index: u64| {
             let at = data + index * INTERFACE_METHOD;
-            let offset = u64::from(self.image.u32(at)?);
-            let (name, _) = self.name_at(self.moduledata.types.saturating_add(offset))?;
-            Ok((name, self.by_offset(self.image.i32(at + 4)?)))
+            let name = self.moduledata.types.saturating_add(u64::from(self.image.u32(at)?));
+            let ty = self.by_offset(self.image.i32(at + 4)?);
+            Ok(Method { name: self.name_at(name)?.0, package: self.name_package(name)?, ty })
         };
-        (0..count).map(method).collect()
+        Ok((0..count).map(method))
     }
 
-    /// The function types of a type's methods, as far as the linker left them.
-    pub fn method_types(&self, descriptor: &Descriptor) -> Result<Vec<u64>, Error> {
-        let Some(uncommon) = self.uncommon(descriptor)? else { return Ok(Vec::new()) };
+    /// Visits the addresses of all types to which a descriptor refers, as far as the linker left them, until one visit fails.
+    pub fn references(
+        &self,
+        descriptor: &Descriptor,
+        visit: &mut impl FnMut(u64) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.by_offset(descriptor.pointer_to_this).map_or(Ok(()), &mut *visit)?;
+        match descriptor.kind {
+            kinds::ARRAY | kinds::CHAN | kinds::POINTER | kinds::SLICE => visit(self.element(descriptor)?)?,
+            kinds::MAP => {
+                visit(self.key(descriptor)?)?;
+                visit(self.element(descriptor)?)?;
+                visit(self.group(descriptor)?)?;
+            }
+            kinds::FUNC => {
+                let (inputs, outputs, _) = self.signature(descriptor)?;
+                inputs.chain(outputs).try_for_each(|part| visit(part?))?;
+            }
+            kinds::INTERFACE => {
+                let (data, count) = self.slice(descriptor, INTERFACE_METHOD)?;
+                self.offsets(data + 4, count, INTERFACE_METHOD, visit)?;
+            }
+            kinds::STRUCT => {
+                let (data, count) = self.slice(descriptor, STRUCT_FIELD)?;
+                (0..count).try_for_each(|index| visit(self.image.pointer(data + index * STRUCT_FIELD + 8)?))?;
+            }
+            _ => {}
+        }
+        let Some(uncommon) = self.uncommon(descriptor)? else { return Ok(()) };
         let data = uncommon.address.saturating_add(u64::from(uncommon.methods_at));
         let count = u64::from(uncommon.methods);
         if count > 0 {
             self.image.bytes(data, count * METHOD)?;
         }
-        let types = (0..count).filter_map(|index| self.by_offset(self.image.i32(data + index * METHOD + 4).ok()?));
-        Ok(types.collect())
+        self.offsets(data.saturating_add(4), count, METHOD, visit)
     }
+
+    /// Visits types whose offsets stand in every so many bytes.
+    fn offsets(
+        &self,
+        data: u64,
+        count: u64,
+        step: u64,
+        visit: &mut impl FnMut(u64) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        (0..count)
+            .try_for_each(|index| self.by_offset(self.image.i32(data + index * step)?).map_or(Ok(()), &mut *visit))
+    }
+}
+
+/// A method of an interface.
+pub(super) struct Method<'d> {
+    pub name: &'d str,
+    /// Where the name itself says it; else it is that of the interface.
+    pub package: Option<&'d str>,
+    /// The function's; none if the linker left it out.
+    pub ty: Option<u64>,
+}
+
+/// Pointers to types, one after another.
+pub(super) struct Addresses<'a, 'd> {
+    image: &'a Image<'d>,
+    next: u64,
+    left: u64,
+}
+
+impl Iterator for Addresses<'_, '_> {
+    type Item = Result<u64, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let address = self.image.pointer(self.next);
+        self.next = self.next.saturating_add(8);
+        Some(address)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Addresses<'_, '_> {}
+
+/// Bytes after their number, and what follows.
+fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, used) = super::varint(bytes).filter(|&(length, _)| length <= MAX_NAME_BYTES)?;
+    bytes.get(used..)?.split_at_checked(usize::try_from(length).ok()?)
 }

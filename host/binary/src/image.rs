@@ -1,12 +1,10 @@
-//! An ELF file as the kernel would map it: segments, bounded reads by link-time address, and the relocations that give
-//! position-independent data its pointers. Knows nothing of Go or DWARF.
-
-use std::sync::OnceLock;
+//! An ELF file as the kernel would map it: segments, and bounded reads by link-time address. Knows nothing of Go or DWARF.
 
 use object::LittleEndian;
 use object::elf;
-use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader, Rela, SectionHeader};
+use object::read::elf::{ElfFile64, FileHeader, ProgramHeader, SectionHeader};
 
+use super::relocations::Relocations;
 use super::{Architecture, Error};
 
 type Header = elf::FileHeader64<LittleEndian>;
@@ -24,7 +22,7 @@ pub(super) struct Image<'d> {
     pub position_independent: bool,
     pub segments: Vec<Segment<'d>>,
     pub sections: Vec<Section<'d>>,
-    relocations: OnceLock<Vec<(u64, u64)>>,
+    pub relocations: Relocations<'d>,
 }
 
 /// A loaded segment.
@@ -49,24 +47,43 @@ impl<'d> Image<'d> {
         let architecture = match header.e_machine(endian) {
             elf::EM_X86_64 => Architecture::Amd64,
             elf::EM_AARCH64 => Architecture::Arm64,
-            machine => return Err(Error::Unsupported(format!("for machine {}", machine.0))),
+            machine => return Err(unsupported(&format!("for machine {}", machine.0))),
         };
         let position_independent = match header.e_type(endian) {
             elf::ET_EXEC => false,
             elf::ET_DYN => true,
-            kind => return Err(Error::Unsupported(format!("of type {}", kind.0))),
+            kind => return Err(unsupported(&format!("of type {}", kind.0))),
         };
         let segments = segments(header, data)?;
         if segments.is_empty() {
-            return Err(Error::Corrupt("nothing to load".into()));
+            return Err(Error::Corrupt(format!(
+                "nothing to load in the headers at offset {:#x}",
+                header.e_phoff(endian)
+            )));
         }
         let sections = sections(header, data)?;
-        Ok(Self { data, architecture, position_independent, segments, sections, relocations: OnceLock::new() })
+        let relocations = Relocations::default();
+        let mut image = Self { data, architecture, position_independent, segments, sections, relocations };
+        image.relocations = Relocations::read(&image);
+        Ok(image)
     }
 
     /// The file with its symbol tables, for those who need more than addresses.
     pub fn file(&self) -> Option<ElfFile64<'d, LittleEndian>> {
         ElfFile64::parse(self.data).ok()
+    }
+
+    /// The tables of segments and sections.
+    pub fn headers(&self) -> Vec<&'d [u8]> {
+        let Ok(header) = Header::parse(self.data) else { return Vec::new() };
+        let endian = LittleEndian;
+        let table = |offset: u64, count: u16, size: u16| {
+            let (start, length) = (usize::try_from(offset).ok()?, usize::from(count) * usize::from(size));
+            self.data.get(start..start.checked_add(length)?)
+        };
+        let segments = table(header.e_phoff.get(endian), header.e_phnum.get(endian), header.e_phentsize.get(endian));
+        let sections = table(header.e_shoff.get(endian), header.e_shnum.get(endian), header.e_shentsize.get(endian));
+        segments.into_iter().chain(sections).collect()
     }
 
     pub fn first_load_address(&self) -> u64 {
@@ -138,43 +155,15 @@ impl<'d> Image<'d> {
 
     /// A pointer as it is before the program is moved: with its relocation applied for a load at the link-time address.
     pub fn pointer(&self, address: u64) -> Result<u64, Error> {
-        let relocations = self.relocations();
-        match relocations.binary_search_by_key(&address, |&(place, _)| place) {
-            Ok(found) => Ok(relocations[found].1),
-            Err(_) => self.u64(address),
+        match self.relocations.value(self, address) {
+            Some(value) => Ok(value),
+            None => self.u64(address),
         }
     }
 
-    /// Relative relocations by their places. Those of RELR need nothing: their addend stands in the file, and that is already the
-    /// link-time address.
-    pub fn relocations(&self) -> &[(u64, u64)] {
-        self.relocations.get_or_init(|| {
-            let mut found = self.read_relocations().unwrap_or_default();
-            found.sort_unstable();
-            found
-        })
-    }
-
-    fn read_relocations(&self) -> Option<Vec<(u64, u64)>> {
-        let endian = LittleEndian;
-        let relative = match self.architecture {
-            Architecture::Amd64 => elf::R_X86_64_RELATIVE.0,
-            Architecture::Arm64 => elf::R_AARCH64_RELATIVE.0,
-        };
-        let header = Header::parse(self.data).ok()?;
-        let programs = header.program_headers(endian, self.data).ok()?;
-        let dynamic = programs.iter().find_map(|program| program.dynamic(endian, self.data).ok().flatten())?;
-        let value = |tag: elf::DynamicTag| {
-            dynamic.iter().find(|entry| entry.d_tag(endian) == tag).map(|entry| entry.d_val(endian))
-        };
-        let table = self.bytes(value(elf::DT_RELA)?, value(elf::DT_RELASZ)?).ok()?;
-        let (entries, _) = object::slice_from_bytes::<elf::Rela64<LittleEndian>>(
-            table,
-            table.len() / size_of::<elf::Rela64<LittleEndian>>(),
-        )
-        .ok()?;
-        let relative = entries.iter().filter(|entry| entry.r_type(endian, false).0 == relative);
-        Some(relative.map(|entry| (entry.r_offset(endian), entry.r_addend(endian).cast_unsigned())).collect())
+    pub fn dynamic(&self) -> Option<&'d [elf::Dyn64<LittleEndian>]> {
+        let programs = Header::parse(self.data).ok()?.program_headers(LittleEndian, self.data).ok()?;
+        programs.iter().find_map(|program| program.dynamic(LittleEndian, self.data).ok().flatten())
     }
 }
 
@@ -193,8 +182,8 @@ fn unmapped(address: u64) -> Error {
     Error::Corrupt(format!("nothing at address {address:#x}"))
 }
 
-fn corrupt(error: object::Error) -> Error {
-    Error::Corrupt(error.to_string().to_lowercase())
+fn corrupt(error: object::Error, table: &str, offset: u64) -> Error {
+    Error::Corrupt(format!("{table} at offset {offset:#x}: {error}").to_lowercase())
 }
 
 fn header(data: &[u8]) -> Result<&Header, Error> {
@@ -202,30 +191,51 @@ fn header(data: &[u8]) -> Result<&Header, Error> {
         return Err(Error::NotElf);
     }
     match data.get(elf::ELFMAG.len()..6) {
-        None => return Err(Error::Corrupt("it ends within the header".into())),
+        None => return Err(ends_in_header(data)),
         Some([2, 1]) => {}
-        Some([1, _]) => return Err(Error::Unsupported("for 32 bits".into())),
-        Some([_, 2]) => return Err(Error::Unsupported("for big-endian machines".into())),
-        Some(_) => return Err(Error::Corrupt("of no known class".into())),
+        Some([1, _]) => return Err(unsupported("for 32 bits")),
+        Some([_, 2]) => return Err(unsupported("for big-endian machines")),
+        Some(_) => return Err(Error::Corrupt("of no known class, at offset 0x4".into())),
     }
     if data.len() < size_of::<Header>() {
-        return Err(Error::Corrupt("it ends within the header".into()));
+        return Err(ends_in_header(data));
     }
-    Header::parse(data).map_err(corrupt)
+    Header::parse(data).map_err(|error| corrupt(error, "header", 0))
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::Unsupported(format!("{what}, not a 64-bit little-endian executable for x86-64 or aarch64"))
+}
+
+fn ends_in_header(data: &[u8]) -> Error {
+    Error::Corrupt(format!("it ends within the header, at offset {:#x}", data.len()))
 }
 
 fn segments<'d>(header: &Header, data: &'d [u8]) -> Result<Vec<Segment<'d>>, Error> {
     let endian = LittleEndian;
-    let programs = header.program_headers(endian, data).map_err(corrupt)?;
+    let programs = header
+        .program_headers(endian, data)
+        .map_err(|error| corrupt(error, "program headers", header.e_phoff(endian)))?;
     if programs.len() > MAX_SEGMENTS {
-        return Err(Error::Corrupt(format!("{} segments", programs.len())));
+        return Err(Error::Corrupt(format!("{} segments at offset {:#x}", programs.len(), header.e_phoff(endian))));
     }
     let mut segments = Vec::new();
+    let mut total = 0u64;
     for program in programs.iter().filter(|program| program.p_type(endian) == elf::PT_LOAD) {
-        let bytes = program.data(endian, data).map_err(|()| Error::Corrupt("it ends within a segment".into()))?;
+        let bytes = program.data(endian, data).map_err(|()| {
+            let (offset, length) = (program.p_offset(endian), program.p_filesz(endian));
+            Error::Corrupt(format!("it ends within a segment, {length:#x} bytes at offset {offset:#x}"))
+        })?;
         let end = program.p_vaddr(endian).checked_add(program.p_memsz(endian).max(bytes.len() as u64));
         if end.is_none_or(|end| end > MAX_ADDRESS) {
-            return Err(Error::Corrupt("a segment beyond user space".into()));
+            let address = program.p_vaddr(endian);
+            return Err(Error::Corrupt(format!("a segment beyond user space, at address {address:#x}")));
+        }
+        // Linkers let segments share a page at most; a search over all of them must not take longer than over the file.
+        total = total.saturating_add(bytes.len() as u64);
+        if total > 2 * data.len() as u64 {
+            let offset = program.p_offset(endian);
+            return Err(Error::Corrupt(format!("segments that overlap, the last at offset {offset:#x}")));
         }
         let flags = program.p_flags(endian);
         segments.push(Segment {
@@ -241,13 +251,14 @@ fn segments<'d>(header: &Header, data: &'d [u8]) -> Result<Vec<Segment<'d>>, Err
 
 fn sections<'d>(header: &Header, data: &'d [u8]) -> Result<Vec<Section<'d>>, Error> {
     let endian = LittleEndian;
-    let table = header.sections(endian, data).map_err(corrupt)?;
+    let broken = |error| corrupt(error, "section headers", header.e_shoff(endian));
+    let table = header.sections(endian, data).map_err(broken)?;
     if table.len() > MAX_SECTIONS {
-        return Err(Error::Corrupt(format!("{} sections", table.len())));
+        return Err(Error::Corrupt(format!("{} sections at offset {:#x}", table.len(), header.e_shoff(endian))));
     }
     let mut sections = Vec::new();
     for section in table.iter() {
-        let name = table.section_name(endian, section).map_err(corrupt)?;
+        let name = table.section_name(endian, section).map_err(broken)?;
         let Ok(name) = std::str::from_utf8(name) else { continue };
         sections.push(Section { name, address: section.sh_addr(endian) });
     }

@@ -2,27 +2,41 @@
 //! Knows ELF, DWARF and Go; knows neither plugins nor the kernel, and does no I/O.
 
 mod buildinfo;
+mod debuglink;
+mod demangle;
 mod descriptors;
 mod dwarf;
 mod functions;
 mod image;
 mod inlined;
 mod inventory;
+mod links;
+mod model;
 mod moduledata;
 mod names;
+mod relocations;
 mod sites;
 #[cfg(test)]
 mod tests;
+mod version;
 
+pub use debuglink::{AlternateLink, Check, DebugLink};
+pub use dwarf::Layout;
+pub use functions::NotFound;
+pub use inlined::Inlining;
+pub use model::{Architecture, Convention, Error, Field, Function, GoInfo, Kind, Module, Role, Source, Type, TypeRef};
 pub use sites::{Cost, Refusal, Site, call_site, entry_site, return_sites};
+pub use version::{Condition, ConditionError, Verdict, compare};
 
-use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use descriptors::Descriptors;
 use dwarf::Dwarf;
 use functions::Functions;
+use functions::pclntab::Pclntab;
 use image::Image;
+use inventory::Inventory;
+use links::Links;
 use moduledata::Moduledata;
 
 /// An executable. Cheap to make: everything beyond the headers is read when it is first asked for.
@@ -31,122 +45,10 @@ pub struct Binary<'d> {
     go: OnceLock<Option<GoInfo>>,
     moduledata: OnceLock<Result<Moduledata, Error>>,
     functions: OnceLock<Functions<'d>>,
-    inventory: OnceLock<HashMap<Box<str>, u64>>,
+    links: OnceLock<Links<'d>>,
+    inventory: OnceLock<Inventory>,
     dwarf: OnceLock<Result<Dwarf<'d>, Error>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Architecture {
-    Amd64,
-    Arm64,
-}
-
-/// What the Go linker wrote about the build.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GoInfo {
-    /// `go1.26.8`
-    pub version: String,
-    /// The main package's path.
-    pub main: Option<String>,
-    pub modules: Vec<Module>,
-}
-
-/// A module that was linked in; a replaced one has the name that imports use and the version that replaces it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Module {
-    pub path: String,
-    pub version: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Function {
-    pub name: String,
-    /// Link-time address.
-    pub address: u64,
-    pub size: u64,
-    pub convention: Convention,
-}
-
-/// Where a function's callers put its arguments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Convention {
-    /// Go's register ABI (ABIInternal).
-    Go,
-    /// Go's stack ABI (ABI0): assembly, and what wraps it.
-    GoStack,
-    /// The platform's: System V on amd64, AAPCS64 on arm64.
-    Native,
-}
-
-/// Where a type was read from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The Go runtime's own type descriptors.
-    Descriptor,
-    Dwarf,
-}
-
-/// What a type is, below its name. Sizes are in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Bool,
-    Int { size: u8, signed: bool },
-    Float { size: u8 },
-    Complex { size: u8 },
-    String,
-    Slice,
-    Array { len: u64 },
-    Map,
-    Pointer,
-    Interface { empty: bool },
-    Struct,
-    Func,
-    Chan,
-    UnsafePointer,
-}
-
-/// Names a type within its binary without having read it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TypeRef {
-    /// Link-time address of a descriptor.
-    Descriptor(u64),
-    /// Offset in `.debug_info`.
-    Dwarf(u64),
-}
-
-/// A type; what it is made of is asked of its binary.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Type {
-    /// With full package paths: `*example.com/shop/cart.Item`, `map[string][]string`.
-    pub name: String,
-    pub kind: Kind,
-    /// In bytes.
-    pub size: u64,
-    /// The descriptor's link-time address; none from DWARF.
-    pub address: Option<u64>,
-    pub source: Source,
-    pub reference: TypeRef,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
-    pub name: String,
-    /// In bytes from the beginning of its struct.
-    pub offset: u64,
-    pub embedded: bool,
-    pub ty: TypeRef,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    #[error("not an ELF file")]
-    NotElf,
-    #[error("an ELF file {0}, not a 64-bit little-endian executable for x86-64 or aarch64")]
-    Unsupported(String),
-    #[error("a truncated or corrupt ELF file: {0}")]
-    Corrupt(String),
-    #[error("no {0} in the binary")]
-    Missing(String),
+    debug: debuglink::DebugFiles<'d>,
 }
 
 impl<'d> Binary<'d> {
@@ -157,8 +59,10 @@ impl<'d> Binary<'d> {
             go: OnceLock::new(),
             moduledata: OnceLock::new(),
             functions: OnceLock::new(),
+            links: OnceLock::new(),
             inventory: OnceLock::new(),
             dwarf: OnceLock::new(),
+            debug: debuglink::DebugFiles::default(),
         })
     }
 
@@ -175,6 +79,16 @@ impl<'d> Binary<'d> {
         self.image.first_load_address()
     }
 
+    /// Tells one file from another beside the build id, without reading it: its headers, with the sizes and places of all that is in it.
+    pub fn headers(&self) -> Vec<&'d [u8]> {
+        self.image.headers()
+    }
+
+    /// Whether it says something about types itself, or the debug file that it was given does.
+    pub fn has_dwarf(&self) -> bool {
+        self.debug.described(&self.image).is_ok_and(|file| dwarf::has_dwarf(&file))
+    }
+
     /// GNU's build id in hexadecimal digits, or else Go's as it is.
     pub fn build_id(&self) -> Option<String> {
         self.image.build_id()
@@ -185,16 +99,9 @@ impl<'d> Binary<'d> {
         self.go.get_or_init(|| buildinfo::read(&self.image)).as_ref()
     }
 
-    /// By its full name, as the linker knows it.
+    /// By its full name, if that leads to one function only; `find_function` says why not.
     pub fn function(&self, name: &str) -> Option<Function> {
-        self.function_table().named(&self.image, name)
-    }
-
-    /// Whether the program has this function, be it only inlined into one of another package: what a package inlines of its own does not
-    /// count, because it does so in every program.
-    pub fn mentions(&self, name: &str) -> bool {
-        let is_inlined = |moduledata| inlined::is_inlined_elsewhere(&self.image, moduledata, name).unwrap_or(false);
-        self.function(name).is_some() || self.moduledata().is_ok_and(is_inlined)
+        self.only_function(name).ok()
     }
 
     pub fn functions(&self) -> impl Iterator<Item = Function> {
@@ -211,18 +118,30 @@ impl<'d> Binary<'d> {
         functions::code(&self.image, function)
     }
 
-    /// By name with full package paths: `*example.com/shop/cart.Item`, `runtime.g`. None if the binary does not have it.
+    /// By name with full package paths: `*example.com/shop/cart.Item`, `runtime.g`. None if the binary does not have it: the linker
+    /// leaves out what the program can neither make nor reflect upon, and there is no DWARF that has it either. Types declared in
+    /// different functions of a package share a name: of those with one layout it is the first by address, and otherwise
+    /// `Error::Ambiguous`.
     pub fn type_named(&self, name: &str) -> Result<Option<Type>, Error> {
-        let descriptor = self.inventory().ok().and_then(|inventory| inventory.get(name).copied());
-        match descriptor {
-            Some(address) => self.type_at(address).map(Some),
-            None => self.dwarf_type_named(name),
+        match self.descriptor_named(name) {
+            Ok(Some(address)) => self.type_at(address).map(Some),
+            Ok(None) => self.dwarf_type_named(name),
+            Err(error @ Error::Ambiguous { .. }) => Err(error),
+            // In a program that is not Go's they are not expected.
+            Err(error) => match self.dwarf_type_named(name)? {
+                None if self.go().is_some() => Err(error),
+                found => Ok(found),
+            },
         }
     }
 
-    /// Of all types that have descriptors, in no order.
+    /// Of all types that have descriptors, in no order, each once.
     pub fn type_names(&self) -> impl Iterator<Item = String> {
-        self.inventory().into_iter().flat_map(|inventory| inventory.keys().map(|name| name.to_string()))
+        let names = self.descriptors().map(|descriptors| {
+            let names = self.inventory(&descriptors).names(&descriptors);
+            names.collect::<Vec<_>>()
+        });
+        names.into_iter().flatten()
     }
 
     /// By name, from DWARF only.
@@ -263,13 +182,13 @@ impl<'d> Binary<'d> {
 
     /// Of a struct, in order.
     pub fn fields(&self, ty: &Type) -> Result<Vec<Field>, Error> {
-        if ty.kind != Kind::Struct {
+        if !matches!(ty.kind, Kind::Struct | Kind::Union | Kind::Variants) {
             return Err(Error::Missing(format!("struct {}", ty.name)));
         }
         match ty.reference {
             TypeRef::Descriptor(address) => {
                 let descriptors = self.descriptors()?;
-                descriptors.fields(&descriptors.get(address)?)
+                descriptors.fields(&descriptors.get(address)?)?.collect()
             }
             TypeRef::Dwarf(offset) => self.dwarf()?.fields(offset),
         }
@@ -331,17 +250,39 @@ impl<'d> Binary<'d> {
         Ok(Descriptors { image: &self.image, moduledata: self.moduledata()? })
     }
 
-    fn inventory(&self) -> Result<&HashMap<Box<str>, u64>, Error> {
+    fn descriptor_named(&self, name: &str) -> Result<Option<u64>, Error> {
         let descriptors = self.descriptors()?;
-        Ok(self.inventory.get_or_init(|| inventory::read(&descriptors)))
+        let mut found = self.links(&descriptors).named(&descriptors, name);
+        if found.is_empty() {
+            found = self.inventory(&descriptors).named(&descriptors, name);
+        }
+        let Some((&first, others)) = found.split_first() else { return Ok(None) };
+        for &other in others {
+            if !names::are_alike(&descriptors, first, other)? {
+                return Err(Error::Ambiguous { name: name.to_owned(), first, second: other });
+            }
+        }
+        Ok(Some(first))
+    }
+
+    fn links(&self, descriptors: &Descriptors<'_, 'd>) -> &Links<'d> {
+        self.links.get_or_init(|| Links::read(descriptors))
+    }
+
+    fn inventory(&self, descriptors: &Descriptors<'_, 'd>) -> &Inventory {
+        self.inventory.get_or_init(|| Inventory::read(descriptors, self.links(descriptors)))
     }
 
     fn dwarf(&self) -> Result<&Dwarf<'d>, Error> {
-        self.dwarf.get_or_init(|| Dwarf::read(&self.image)).as_ref().map_err(Clone::clone)
+        self.dwarf.get_or_init(|| self.debug.dwarf(&self.image)).as_ref().map_err(Clone::clone)
     }
 
     fn function_table(&self) -> &Functions<'d> {
-        self.functions.get_or_init(|| Functions::new(&self.image, || self.moduledata().ok()))
+        self.functions.get_or_init(|| {
+            let moduledata = self.moduledata().ok();
+            let pclntab = moduledata.and_then(|moduledata| Pclntab::new(&self.image, moduledata).ok());
+            Functions::new(&self.image, self.go().is_some(), pclntab, self.debug.symbols())
+        })
     }
 }
 

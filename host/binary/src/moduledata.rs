@@ -1,7 +1,9 @@
 //! Finds the Go runtime's table of contents, `runtime.firstmoduledata`: where the text, the functions and the types are. Its layout
-//! is each release's own (`runtime/symtab.go`), known here for Go 1.18 to 1.27.
+//! is each release's own (`runtime/symtab.go`), known here for Go 1.18 to 1.27; a newer
+//! release is read as 1.27, and refused if what is found that way does not check.
 
 use super::Error;
+use super::descriptors::Descriptors;
 use super::image::Image;
 
 const WORD: u64 = 8;
@@ -9,7 +11,9 @@ const MAGIC_118: u32 = 0xffff_fff0;
 const MAGIC_120: u32 = 0xffff_fff1;
 /// Bytes of the pclntab's header: magic, sizes, counts, the text's start and five offsets.
 const PCLNTAB_HEADER: u64 = 72;
-const MAX_CANDIDATES: usize = 64;
+/// A search through the file follows for each.
+const MAX_PCLNTABS: usize = 8;
+const MAX_POINTERS: usize = 64;
 
 /// A pclntab's header, checked against the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,29 +79,46 @@ pub(super) fn find(image: &Image, version: Option<&str>) -> Result<Moduledata, E
     if minor < 18 {
         return Err(Error::Unsupported(format!("of {version}, before Go 1.18")));
     }
-    let mut moduledata = place(image, minor)?;
-    moduledata.map_size = match minor {
+    // A release that is newer than what is known here may have kept the layout; the check of what is read that way tells.
+    let map_size = match minor {
         27.. => 136,
         24.. if !version.contains("noswissmap") => 112,
         _ => 88,
     };
-    Ok(moduledata)
-}
-
-fn place(image: &Image, minor: u32) -> Result<Moduledata, Error> {
-    if let Some(section) = image.section(".go.module")
-        && let Some(pclntab) = image.pointer(section.address).ok().and_then(|address| pclntab(image, address))
-        && let Some(moduledata) = read(image, section.address, pclntab, minor)
-    {
-        return Ok(moduledata);
-    }
-    for pclntab in pclntabs(image) {
-        let mut places = pointers_to(image, pclntab.address).into_iter();
-        if let Some(moduledata) = places.find_map(|place| read(image, place, pclntab, minor)) {
-            return Ok(moduledata);
+    let mut refused = None;
+    for (address, pclntab) in places(image) {
+        let found = read(image, address, pclntab, minor).and_then(|moduledata| {
+            let moduledata = Moduledata { map_size, ..moduledata };
+            Descriptors { image, moduledata: &moduledata }.check().map(|()| moduledata)
+        });
+        match found {
+            Ok(moduledata) => return Ok(moduledata),
+            Err(error) => refused = refused.or(Some((address, error))),
         }
     }
-    Err(Error::Missing(format!("moduledata of Go 1.{minor}")))
+    Err(match refused {
+        Some((address, error)) => {
+            let why = if let Error::Corrupt(why) = error { why } else { error.to_string() };
+            Error::Corrupt(format!("what is at {address:#x} is not moduledata as {version} has it: {why}"))
+        }
+        None => Error::Missing(format!("moduledata of {version}")),
+    })
+}
+
+/// Where moduledata may be, each with the pclntab to which it points.
+fn places<'a>(image: &'a Image) -> impl Iterator<Item = (u64, Pclntab)> + 'a {
+    let named = image.section(".go.module").and_then(|section| {
+        let pclntab = pclntab(image, image.pointer(section.address).ok()?)?;
+        Some((section.address, pclntab))
+    });
+    let searched = std::iter::once_with(|| pclntabs(image)).flatten();
+    let pointers = |pclntab: Pclntab| pointers_to(image, pclntab.address).into_iter().map(move |at| (at, pclntab));
+    // Others point to the pclntab too; only moduledata has the addresses of its tables besides.
+    let has_tables = |&(address, pclntab): &(u64, Pclntab)| {
+        let word = |index: u64| image.pointer(address.checked_add(index * WORD)?).ok();
+        word(1) == Some(pclntab.names) && word(16) == Some(pclntab.table)
+    };
+    named.into_iter().chain(searched.flat_map(pointers)).filter(has_tables)
 }
 
 /// By section name, or else by its first bytes.
@@ -109,9 +130,10 @@ fn pclntabs(image: &Image) -> Vec<Pclntab> {
             let words = segment.words().enumerate();
             let magic = words.filter(|(_, word)| matches!(word, [0xf0 | 0xf1, 0xff, 0xff, 0xff, 0, 0, 1 | 4, 8]));
             let places = magic.map(|(at, _)| segment.address.wrapping_add(at as u64 * WORD));
-            found.extend(places.filter_map(|place| pclntab(image, place)).take(MAX_CANDIDATES));
+            found.extend(places.filter_map(|place| pclntab(image, place)).take(MAX_PCLNTABS));
         }
     }
+    found.truncate(MAX_PCLNTABS);
     found
 }
 
@@ -136,50 +158,50 @@ fn pclntab(image: &Image, address: u64) -> Option<Pclntab> {
 
 /// Where a pointer to `target` stands in writable memory.
 fn pointers_to(image: &Image, target: u64) -> Vec<u64> {
-    let relocated = image.relocations().iter().filter(|&&(_, value)| value == target).map(|&(place, _)| place);
-    let mut places: Vec<_> = relocated.take(MAX_CANDIDATES).collect();
+    let mut places: Vec<_> = image.relocations.places_of(image, target).take(MAX_POINTERS).collect();
     for segment in image.segments.iter().filter(|segment| segment.writable) {
         let words = segment.words().enumerate();
         let equal = words.filter(|(_, word)| **word == target.to_le_bytes());
-        places.extend(equal.map(|(at, _)| segment.address.wrapping_add(at as u64 * WORD)).take(MAX_CANDIDATES));
+        places.extend(equal.map(|(at, _)| segment.address.wrapping_add(at as u64 * WORD)).take(MAX_POINTERS));
     }
+    places.truncate(MAX_POINTERS);
     places
 }
 
-fn read(image: &Image, address: u64, pclntab: Pclntab, minor: u32) -> Option<Moduledata> {
-    let word = |index: u64| image.pointer(address.checked_add(index * WORD)?).ok();
+/// Says what does not fit, by the word's index.
+fn read(image: &Image, address: u64, pclntab: Pclntab, minor: u32) -> Result<Moduledata, Error> {
+    let refused = |what: String| Error::Corrupt(what);
+    let word = |index: u64| image.pointer(address.saturating_add(index * WORD));
+    let beyond = || refused(format!("sizes beyond the address space at {address:#x}"));
+    let sum = |left: u64, right: u64| left.checked_add(right).ok_or_else(beyond);
     // covctrs and ecovctrs came with 1.20.
     let types_at = if minor >= 20 { 37 } else { 35 };
     let text = word(22)?;
     let types = word(types_at)?;
     let (types_end, roots) = if minor >= 27 {
-        let end = word(types_at + 2)?;
-        let itabs = types.checked_add(word(types_at + 3)?)?;
+        let itabs = sum(types, word(types_at + 3)?)?;
         let ranges = Roots::Ranges {
             // A word is left free, so that no type has offset 0 (runtime.moduleTypelinks).
-            types: (types.checked_add(WORD)?, types.checked_add(word(types_at + 1)?)?),
-            itabs: (itabs, itabs.checked_add(word(types_at + 4)?)?),
+            types: (sum(types, WORD)?, sum(types, word(types_at + 1)?)?),
+            itabs: (itabs, sum(itabs, word(types_at + 4)?)?),
         };
-        (end, ranges)
+        (word(types_at + 2)?, ranges)
     } else {
-        let roots = links(image, &word, types_at + 4).or_else(|| links(image, &word, types_at + 5))?;
-        (word(types_at + 1)?, roots)
+        let roots = [types_at + 4, types_at + 5].into_iter().find_map(|at| links(image, &|at| word(at).ok(), at));
+        (
+            word(types_at + 1)?,
+            roots.ok_or_else(|| refused(format!("no type links near {:#x}", types_at * WORD + address)))?,
+        )
     };
     // Behind rodata; until 1.26 the ends of the types' parts were not there.
     let function_data = word(types_at + if minor >= 27 { 6 } else { 3 })?;
-    let in_text = image.segment(text).is_some_and(|segment| segment.executable);
-    let in_types = types < types_end && image.bytes(types, types_end - types).is_ok();
-    let same_table = word(16) == Some(pclntab.table) && word(1) == Some(pclntab.names);
-    (in_text && in_types && same_table).then_some(Moduledata {
-        pclntab,
-        text,
-        types,
-        types_end,
-        roots,
-        function_data,
-        minor,
-        map_size: 0,
-    })
+    if !image.segment(text).is_some_and(|segment| segment.executable) {
+        return Err(refused(format!("text at {text:#x}, where nothing is executable")));
+    }
+    if types >= types_end || image.bytes(types, types_end - types).is_err() {
+        return Err(refused(format!("types from {types:#x} to {types_end:#x}, which the file does not have")));
+    }
+    Ok(Moduledata { pclntab, text, types, types_end, roots, function_data, minor, map_size: 0 })
 }
 
 /// The slices of type links and itab links, which stand after a slice of text sections. That one moved by a word when epclntab came,

@@ -6,31 +6,61 @@ use std::fmt::Write;
 use super::Error;
 use super::descriptors::{Descriptor, Descriptors, kinds};
 
-/// Longer ones are refused; no type that somebody asks for is near.
-pub(super) const MAX_BYTES: usize = 2048;
+/// Longer ones are refused; protobuf's table of methods has 3 KiB, because it is a struct of functions of structs.
+pub(super) const MAX_BYTES: usize = 16 * 1024;
 const MAX_DEPTH: u32 = 32;
-const MAX_PARTS: u32 = 4096;
+pub(super) const MAX_PARTS: u32 = 4096;
 
 pub(super) fn name(descriptors: &Descriptors, address: u64) -> Result<String, Error> {
-    let mut writer = Writer { descriptors, text: String::new(), parts: 0 };
-    writer.write(address, 0)?;
-    Ok(writer.text)
+    let mut text = String::new();
+    write(descriptors, address, &mut text, &mut { MAX_PARTS })?;
+    Ok(text)
+}
+
+/// Whether two types of one name have one layout: they are as large, and made of the same. Of pointers, what they are to counts.
+pub(super) fn are_alike(descriptors: &Descriptors, first: u64, second: u64) -> Result<bool, Error> {
+    let underlying = |address: u64| {
+        let mut descriptor = descriptors.get(address)?;
+        for _ in 0..MAX_DEPTH {
+            if descriptor.kind == kinds::POINTER {
+                descriptor = descriptors.get(descriptors.element(&descriptor)?)?;
+            }
+        }
+        let mut text = String::new();
+        Writer { descriptors, text: &mut text, parts: &mut { MAX_PARTS }, address }.composite(&descriptor, 1)?;
+        Ok((descriptor.size, descriptor.kind, text))
+    };
+    Ok(underlying(first)? == underlying(second)?)
+}
+
+/// Replaces the text by a type's name, for those who need many; takes what it costs from the number of parts.
+pub(super) fn write(descriptors: &Descriptors, address: u64, text: &mut String, parts: &mut u32) -> Result<(), Error> {
+    text.clear();
+    Writer { descriptors, text, parts, address }.write(address, 0)
 }
 
 struct Writer<'a, 'i, 'd> {
     descriptors: &'a Descriptors<'i, 'd>,
-    text: String,
-    parts: u32,
+    text: &'a mut String,
+    parts: &'a mut u32,
+    /// Of what is named.
+    address: u64,
 }
 
 impl Writer<'_, '_, '_> {
     fn write(&mut self, address: u64, depth: u32) -> Result<(), Error> {
-        self.parts += 1;
-        if depth > MAX_DEPTH || self.parts > MAX_PARTS || self.text.len() > MAX_BYTES {
-            return Err(Error::Unsupported(format!("with a type's name longer than {MAX_BYTES} bytes")));
-        }
+        self.spend(depth)?;
         let descriptor = self.descriptors.get(address)?;
         if descriptor.is_named() { self.named(&descriptor) } else { self.composite(&descriptor, depth + 1) }
+    }
+
+    fn spend(&mut self, depth: u32) -> Result<(), Error> {
+        *self.parts = self.parts.saturating_sub(1);
+        if depth > MAX_DEPTH || *self.parts == 0 || self.text.len() > MAX_BYTES {
+            let address = self.address;
+            return Err(Error::Corrupt(format!("a type with a name too long or too deep at {address:#x}")));
+        }
+        Ok(())
     }
 
     fn named(&mut self, descriptor: &Descriptor) -> Result<(), Error> {
@@ -79,43 +109,39 @@ impl Writer<'_, '_, '_> {
     }
 
     fn signature(&mut self, descriptor: &Descriptor, depth: u32) -> Result<(), Error> {
-        let (inputs, outputs, variadic) = self.descriptors.signature(descriptor)?;
+        let descriptors = self.descriptors;
+        let (inputs, outputs, variadic) = descriptors.signature(descriptor)?;
+        let last = inputs.len();
         self.text.push('(');
-        for (index, &input) in inputs.iter().enumerate() {
+        for (index, input) in inputs.enumerate() {
             self.text.push_str(if index > 0 { ", " } else { "" });
-            if variadic && index + 1 == inputs.len() {
+            if variadic && index + 1 == last {
                 self.text.push_str("...");
-                let slice = self.descriptors.get(input)?;
-                self.write(self.descriptors.element(&slice)?, depth)?;
+                let slice = descriptors.get(input?)?;
+                self.write(descriptors.element(&slice)?, depth)?;
             } else {
-                self.write(input, depth)?;
+                self.write(input?, depth)?;
             }
         }
         self.text.push(')');
-        match outputs[..] {
-            [] => Ok(()),
-            [output] => {
-                self.text.push(' ');
-                self.write(output, depth)
-            }
-            _ => {
-                self.text.push_str(" (");
-                for (index, &output) in outputs.iter().enumerate() {
-                    self.text.push_str(if index > 0 { ", " } else { "" });
-                    self.write(output, depth)?;
-                }
-                self.text.push(')');
-                Ok(())
-            }
+        let count = outputs.len();
+        for (index, output) in outputs.enumerate() {
+            self.text.push_str(if index > 0 { ", " } else { " " });
+            self.text.push_str(if index == 0 && count > 1 { "(" } else { "" });
+            self.write(output?, depth)?;
         }
+        self.text.push_str(if count > 1 { ")" } else { "" });
+        Ok(())
     }
 
     fn structure(&mut self, descriptor: &Descriptor, depth: u32) -> Result<(), Error> {
         self.text.push_str("struct {");
-        let fields = self.descriptors.fields(descriptor)?;
-        let package = self.descriptors.parts_package(descriptor)?;
-        for (index, field) in fields.iter().enumerate() {
-            self.text.push_str(if index > 0 { "; " } else { " " });
+        let descriptors = self.descriptors;
+        let package = descriptors.parts_package(descriptor)?;
+        let mut separator = " ";
+        for field in descriptors.fields(descriptor)? {
+            let field = field?;
+            self.text.push_str(std::mem::replace(&mut separator, "; "));
             if !field.embedded {
                 self.qualified(package, &field.name);
                 self.text.push(' ');
@@ -124,23 +150,26 @@ impl Writer<'_, '_, '_> {
                 self.write(address, depth)?;
             }
         }
-        self.text.push_str(if fields.is_empty() { "}" } else { " }" });
+        self.text.push_str(if separator == " " { "}" } else { " }" });
         Ok(())
     }
 
     fn interface(&mut self, descriptor: &Descriptor, depth: u32) -> Result<(), Error> {
         self.text.push_str("interface {");
-        let methods = self.descriptors.interface_methods(descriptor)?;
-        let package = self.descriptors.parts_package(descriptor)?;
-        for (index, &(name, ty)) in methods.iter().enumerate() {
-            self.text.push_str(if index > 0 { "; " } else { " " });
-            self.qualified(package, name);
-            if let Some(ty) = ty {
-                let function = self.descriptors.get(ty)?;
+        let descriptors = self.descriptors;
+        let package = descriptors.parts_package(descriptor)?;
+        let mut separator = " ";
+        for method in descriptors.methods(descriptor)? {
+            self.spend(depth)?;
+            let method = method?;
+            self.text.push_str(std::mem::replace(&mut separator, "; "));
+            self.qualified(method.package.unwrap_or(package), method.name);
+            if let Some(ty) = method.ty {
+                let function = descriptors.get(ty)?;
                 self.signature(&function, depth)?;
             }
         }
-        self.text.push_str(if methods.is_empty() { "}" } else { " }" });
+        self.text.push_str(if separator == " " { "}" } else { " }" });
         Ok(())
     }
 

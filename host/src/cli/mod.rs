@@ -1,6 +1,7 @@
 //! Commands, their arguments, and the one place that decides exit codes.
 
 mod exit;
+mod inspect;
 mod output;
 mod plan;
 mod run;
@@ -42,6 +43,9 @@ enum Command {
     /// Show what would be attached where, and why not; touches nothing
     #[command(after_help = exit::HELP)]
     Plan(plan::Arguments),
+    /// Show what an executable is made of: modules, functions, types with their offsets; for authors of plugins
+    #[command(after_help = exit::HELP)]
+    Inspect(inspect::Arguments),
 }
 
 impl Arguments {
@@ -51,6 +55,7 @@ impl Arguments {
             Command::Trace(arguments) => arguments.run(),
             Command::Run(arguments) => arguments.run(),
             Command::Plan(arguments) => arguments.run(),
+            Command::Inspect(arguments) => arguments.run(),
         }
     }
 }

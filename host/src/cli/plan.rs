@@ -7,31 +7,19 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use uprobed::{
-    binary::Binary,
     plan::{self, Plan, Skipped},
-    session::{Numbers, Prepared, Unattachable, map},
+    session::{Numbers, Prepared},
 };
 
-use super::{exit::Failure, select};
-
-#[derive(Args)]
-#[group(id = "target", required = true, multiple = false)]
-pub struct Target {
-    /// An executable
-    #[arg(long, value_name = "PATH")]
-    exe: Option<PathBuf>,
-    /// The executable of this process
-    #[arg(long, value_name = "N")]
-    pid: Option<u32>,
-}
+use super::select::{self, Format};
 
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
-    target: Target,
+    target: select::Target,
     /// Where the plugins are [default: beside the installation]
     #[arg(long, value_name = "DIR")]
     plugins: Option<PathBuf>,
@@ -42,26 +30,12 @@ pub struct Arguments {
     verbose: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Table,
-    Json,
-}
-
 impl Arguments {
     pub fn run(self) -> Result<u8> {
-        let (path, shown) = match (&self.target.exe, self.target.pid) {
-            (Some(path), _) => (path.clone(), path.clone()),
-            (None, Some(pid)) => {
-                let process = select::process(pid)?;
-                (process.image(), process.executable)
-            }
-            (None, None) => return Err(Failure::Usage("give --exe or --pid".into()).into()),
-        };
+        let (executable, shown) = self.target.open()?;
+        let binary = executable.binary()?;
         let plugins = select::load(self.plugins.as_deref())?;
         let plugins: Vec<_> = plugins.into_iter().map(|plugin| Arc::new(Mutex::new(plugin))).collect();
-        let map = map(&path).map_err(|error| Unattachable::Unreadable { path: shown.clone(), error })?;
-        let binary = Binary::parse(&map).map_err(|error| Unattachable::Binary { path: shown.clone(), error })?;
         let mut prepared = Prepared::new(&plugins, &binary, &mut Numbers::default());
         let runtime = runtime(&mut prepared);
         match self.print(&shown, &prepared, &runtime) {

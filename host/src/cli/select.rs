@@ -1,4 +1,4 @@
-//! What `trace` and `plan` share: plugins and where they are.
+//! What commands share: what they look at, plugins and where they are.
 
 use std::{
     env, io,
@@ -6,14 +6,50 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
 
 use uprobed::{
-    binary::Binary,
     discovery::{Process, Selector},
+    executable::Executable,
     plugin::{self, Engine, Plugin},
     probes::Surroundings,
-    session::{Unattachable, map},
+    session::Unattachable,
 };
+
+use super::exit::Failure;
+
+/// What `plan` and `inspect` look at.
+#[derive(Args)]
+#[group(id = "target", required = true, multiple = false)]
+pub struct Target {
+    /// An executable
+    #[arg(long, value_name = "PATH")]
+    exe: Option<PathBuf>,
+    /// The executable of this process
+    #[arg(long, value_name = "N")]
+    pid: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+}
+
+impl Target {
+    /// The executable, and its path for people.
+    pub fn open(&self) -> Result<(Executable, PathBuf)> {
+        match (&self.exe, self.pid) {
+            (Some(path), _) => Ok((Executable::at_rest(path)?, path.clone())),
+            (None, Some(pid)) => {
+                let process = process(pid)?;
+                let executable = Executable::open(&process.image(), &process.executable, &process.root())?;
+                Ok((executable, process.executable))
+            }
+            (None, None) => Err(Failure::Usage("give --exe or --pid".into()).into()),
+        }
+    }
+}
 
 /// `plugins` beside the executable (in a checkout `target/plugins`, beside `target/release`), or where an installation puts them.
 pub fn default_plugins() -> Result<PathBuf> {
@@ -42,8 +78,7 @@ pub fn process(pid: u32) -> Result<Process> {
 
 /// An executable that was named by its path: it has to be one that could be probed at all.
 pub fn executable(path: &Path) -> Result<Selector> {
-    let map = map(path).map_err(|error| Unattachable::Unreadable { path: path.to_owned(), error })?;
-    Binary::parse(&map).map_err(|error| Unattachable::Binary { path: path.to_owned(), error })?;
+    Executable::at_rest(path)?.binary()?;
     Selector::executable(path)
 }
 

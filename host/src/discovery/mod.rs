@@ -78,6 +78,11 @@ impl Process {
         image_of(self.pid)
     }
 
+    /// The root of its mount namespace.
+    pub fn root(&self) -> PathBuf {
+        format!("/proc/{}/root", self.pid).into()
+    }
+
     /// Whether this life of the pid still goes on.
     pub fn is_alive(&self) -> bool {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid));

@@ -1,5 +1,5 @@
-//! Parameter lists in Go's syntax with full package paths: `h *app.Handler, w interface, r *app.Request`. Only their syntax; `types`
-//! says what the names stand for, and `registers` where the values are.
+//! Parameter lists in Go's syntax with full package paths: `h *app.Handler, w interface, r *app.Request -> n int, err error`. Only their
+//! syntax; `types` says what the names stand for, and `registers` where the values are.
 
 use super::path::is_identifier;
 
@@ -8,6 +8,14 @@ const LENGTH: usize = 4096;
 const PARAMETERS: usize = 64;
 /// How deep types may be nested.
 const DEPTH: usize = 16;
+
+/// What a function takes and gives back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Signature {
+    pub parameters: Vec<Parameter>,
+    /// None where no arrow says where they begin.
+    pub results: Option<Vec<Parameter>>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
@@ -42,15 +50,25 @@ pub struct ArgumentsError {
     pub message: String,
 }
 
-pub fn parse(list: &str) -> Result<Vec<Parameter>, ArgumentsError> {
-    parameters(list)
+pub fn parse(list: &str) -> Result<Signature, ArgumentsError> {
+    signature(list)
         .map_err(|message| ArgumentsError { list: list.chars().take(LENGTH).collect(), message: message.to_owned() })
 }
 
-fn parameters(list: &str) -> Result<Vec<Parameter>, String> {
+fn signature(list: &str) -> Result<Signature, String> {
     if list.len() > LENGTH {
         return Err(format!("longer than {LENGTH} bytes"));
     }
+    let Some((before, after)) = list.split_once("->") else {
+        return parameters(list, &[]).map(|parameters| Signature { parameters, results: None });
+    };
+    let parameters = self::parameters(before, &[])?;
+    let results = self::parameters(after, &parameters)?;
+    Ok(Signature { parameters, results: Some(results) })
+}
+
+/// `earlier` are those whose names may not be used again.
+fn parameters(list: &str, earlier: &[Parameter]) -> Result<Vec<Parameter>, String> {
     if list.trim().is_empty() {
         return Ok(Vec::new());
     }
@@ -65,7 +83,7 @@ fn parameters(list: &str) -> Result<Vec<Parameter>, String> {
         if matches!(name, "g" | "kept") {
             return Err(format!("`{name}` means something else in paths"));
         }
-        if name != "_" && parameters.iter().any(|earlier| earlier.name == name) {
+        if name != "_" && earlier.iter().chain(&parameters).any(|earlier| earlier.name == name) {
             return Err(format!("`{name}` is there twice"));
         }
         if parameters.len() == PARAMETERS {
@@ -121,9 +139,11 @@ pub fn expression(text: &str, depth: usize) -> Result<Expression, String> {
         let end = closing(rest).ok_or("the map's `]` is missing")?;
         return Ok(Expression::Map(inner(&rest[..end])?, inner(&rest[end + 1..])?));
     }
-    if text.starts_with("chan ") || text.starts_with("<-chan ") {
+    if ["chan ", "chan<- ", "<-chan "].iter().any(|start| text.starts_with(start)) {
         return Ok(Expression::Chan);
     }
+    // C has names of their own for these.
+    let text = ["struct ", "union ", "enum "].iter().find_map(|tag| text.strip_prefix(tag)).unwrap_or(text).trim();
     match text {
         "pointer" | "unsafe.Pointer" => Ok(Expression::Opaque),
         "func" => Ok(Expression::Func),
@@ -131,7 +151,7 @@ pub fn expression(text: &str, depth: usize) -> Result<Expression, String> {
         "any" | "interface {}" | "interface{}" => Ok(Expression::Interface { empty: true }),
         _ if text.starts_with("func(") => Ok(Expression::Func),
         _ if text.is_empty() => Err("a type is missing".to_owned()),
-        _ if text.starts_with("struct") || text.starts_with("...") || text.contains(['{', '}']) => {
+        _ if text.starts_with("struct{") || text.starts_with("...") || text.contains(['{', '}']) => {
             Err(format!("`{text}` is not a type that can be stated here"))
         }
         _ if !text.contains('[') && text.contains(char::is_whitespace) => Err(format!("`{text}` is not a type")),
@@ -179,7 +199,12 @@ mod tests {
 
     fn check(list: &str, expected: Expect) {
         let actual = match parse(list) {
-            Ok(list) => list.iter().map(|p| format!("{}: {}", p.name, p.ty)).collect::<Vec<_>>().join("; "),
+            Ok(Signature { parameters, results }) => {
+                let text = |list: Vec<Parameter>| {
+                    list.iter().map(|p| format!("{}: {}", p.name, p.ty)).collect::<Vec<_>>().join("; ")
+                };
+                text(parameters) + &results.map(|results| format!(" -> {}", text(results))).unwrap_or_default()
+            }
             Err(error) => error.to_string(),
         };
         expected.assert_eq(&actual);
@@ -197,8 +222,19 @@ mod tests {
             expect!["m: map[string][]string; a: [2]int; s: []byte; _: pointer; _: pointer"],
         );
         check("m map[a.G[int]]*b.C", expect!["m: map[a.G[int]]*b.C"]);
-        check("f func(int, string) error, c chan int", expect!["f: func; c: chan"]);
+        check("f func(int, string) error, c chan int, d chan<- int", expect!["f: func; c: chan; d: chan"]);
+        check("a int -> n int, err error", expect!["a: int -> n: int; err: interface"]);
+        check("->err error", expect![" -> err: interface"]);
+        check("a <-chan int->", expect!["a: chan -> "]);
         check("p a.Pair[int,string], e error, x any", expect!["p: a.Pair[int,string]; e: interface; x: any"]);
+    }
+
+    #[test]
+    fn reads_parameter_lists_of_c() {
+        check(
+            "s *SSL, p *struct item, i struct item, m enum mode, t structure",
+            expect!["s: *SSL; p: *item; i: item; m: mode; t: structure"],
+        );
     }
 
     #[test]
@@ -206,6 +242,8 @@ mod tests {
         check("req", expect!["arguments `req`: `req` is not a name and a type"]);
         check("a int,", expect!["arguments `a int,`: `` is not a name and a type"]);
         check("a int, a int", expect!["arguments `a int, a int`: `a` is there twice"]);
+        check("a int -> a int", expect!["arguments `a int -> a int`: `a` is there twice"]);
+        check("a -> b int", expect!["arguments `a -> b int`: `a` is not a name and a type"]);
         check("g *runtime.g", expect!["arguments `g *runtime.g`: `g` means something else in paths"]);
         check("a [x]int", expect!["arguments `a [x]int`: `x` is not an array's length"]);
         check("a []", expect!["arguments `a []`: a type is missing"]);

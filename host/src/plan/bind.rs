@@ -2,16 +2,18 @@
 
 use super::{
     Dropped, Skip,
+    agree::Facts,
     arguments::{self, Expression},
     emit::{Emitter, Root, Target},
+    known::Known,
     path::{Path, Step},
-    registers::{Abi, Assigner, Location},
+    registers::{self, Abi, Location},
     types::Ty,
     walk::{Piece, Place, Trail, Value, Walk, Word, load_size},
 };
 use crate::{
     binary::{Binary, Kind},
-    manifest::{Correlation, Probe, Role, Site},
+    manifest::{Correlation, Probe, Role},
 };
 use uprobed_ebpf::program::Code;
 
@@ -31,9 +33,6 @@ impl Kept {
     }
 }
 
-/// An argument's type and place, or why they are unknown.
-type Argument = Result<(Ty, Location), Skip>;
-
 #[derive(Clone)]
 enum Bound {
     Value(Value),
@@ -48,31 +47,32 @@ pub struct Compiler<'p, 'd> {
     pub emit: Emitter,
     /// Alternatives that the types of this program rule out.
     pub dropped: Vec<Dropped>,
+    /// Fields that paths go through.
+    pub facts: Facts,
+    known: &'p Known,
     abi: &'static Abi,
-    arguments: Vec<(String, Argument)>,
+    arguments: Vec<(String, registers::Place)>,
     pub kept: &'p [Kept],
     bound: Vec<Option<Bound>>,
 }
 
 impl<'p, 'd> Compiler<'p, 'd> {
-    pub fn new(binary: &'p Binary<'d>, abi: &'static Abi, probe: &'p Probe, kept: &'p [Kept]) -> Result<Self, Skip> {
-        let mut assigner = Assigner::new(abi, binary);
-        let mut failure: Option<Skip> = None;
-        let arguments = arguments::parse(&probe.arguments)?.into_iter().map(|parameter| {
-            // Where one cannot be placed, the places of those after it are unknown.
-            let place = match &failure {
-                Some(failure) => Err(failure.clone()),
-                None => Ty::stated(&parameter.ty, binary).and_then(|ty| {
-                    let location = assigner.assign(&ty)?;
-                    Ok((ty, location))
-                }),
-            };
-            failure = place.as_ref().err().cloned();
-            (parameter.name, place)
-        });
-        let arguments = arguments.collect();
+    pub fn new(
+        binary: &'p Binary<'d>,
+        abi: &'static Abi,
+        probe: &'p Probe,
+        kept: &'p [Kept],
+        known: &'p Known,
+    ) -> Result<Self, Skip> {
+        // An end or event that is found by words needs no place.
+        let is_placeless = probe.role != Role::Start && matches!(probe.correlation, Correlation::Words(_));
+        if abi.g.is_some() && !is_placeless {
+            abi.g_at(probe.site)?;
+        }
+        let arguments = registers::places(abi, binary, probe.site, arguments::parse(&probe.arguments)?);
         let bound = vec![None; probe.bindings.len()];
-        Ok(Self { binary, probe, emit: Emitter::default(), dropped: Vec::new(), abi, arguments, kept, bound })
+        let (emit, facts) = (Emitter::default(), Facts::default());
+        Ok(Self { binary, probe, emit, dropped: Vec::new(), facts, known, abi, arguments, kept, bound })
     }
 
     /// Follows a path from an argument, binding or kept word. Bindings must be [`prepare`](Self::prepare)d.
@@ -83,12 +83,11 @@ impl<'p, 'd> Compiler<'p, 'd> {
     /// The same without the path's last steps; `steps` is a prefix of its steps.
     pub fn walk_steps(&mut self, path: &Path, steps: &[Step], target: Target) -> Result<Value, Skip> {
         let (value, used) = self.root(path)?;
-        let mut walk = Walk { binary: self.binary, emit: &mut self.emit, target };
-        walk.follow(value, steps.get(used..).unwrap_or_default())
+        self.at(target).follow(value, steps.get(used..).unwrap_or_default())
     }
 
     pub fn at(&mut self, target: Target) -> Walk<'_, 'd> {
-        Walk { binary: self.binary, emit: &mut self.emit, target }
+        Walk { binary: self.binary, emit: &mut self.emit, known: self.known, facts: &mut self.facts, target }
     }
 
     /// Computes the bindings that paths begin with. `is_strict`: where one has no value, the whole program ends.
@@ -142,7 +141,10 @@ impl<'p, 'd> Compiler<'p, 'd> {
             return Ok(value);
         }
         let slot = self.at(target).word(&value, None)?;
-        Ok(Value { place: Place::Pieces(vec![Piece { word: Word::Slot(slot), offset: 0, size: 8 }]), ..value })
+        Ok(Value {
+            place: Place::Pieces(vec![Piece { word: Word::Slot(slot), offset: 0, size: 8, shift: 0 }]),
+            ..value
+        })
     }
 
     /// Those of the paths that this program's types allow, with what `look` makes of the values at their ends; and why the last of
@@ -217,7 +219,7 @@ impl<'p, 'd> Compiler<'p, 'd> {
         let value =
             first.ok_or_else(|| Skip::NoBinding { name: name.to_owned(), why: "it has no paths".to_owned() })?;
         let place = if load_size(&value.ty).is_ok() {
-            Place::Pieces(vec![Piece { word: Word::Slot(slot), offset: 0, size: 8 }])
+            Place::Pieces(vec![Piece { word: Word::Slot(slot), offset: 0, size: 8, shift: 0 }])
         } else {
             Place::Memory { base: slot, offset: 0 }
         };
@@ -260,7 +262,7 @@ impl<'p, 'd> Compiler<'p, 'd> {
         }
         if name == "g" {
             let ty = Expression::Pointer(Box::new(Expression::Named("runtime.g".to_owned())));
-            let piece = Piece { word: Word::Register(self.abi.g), offset: 0, size: 8 };
+            let piece = Piece { word: Word::Register(self.abi.g_at(self.probe.site)?), offset: 0, size: 8, shift: 0 };
             let ty = Ty::stated(&ty, self.binary)?;
             return Ok((value(ty, Place::Pieces(vec![piece]), Trail::new(name)), 0));
         }
@@ -282,13 +284,16 @@ impl<'p, 'd> Compiler<'p, 'd> {
                         word: part.register.map_or(Word::Float, Word::Register),
                         offset: part.offset,
                         size: part.size,
+                        shift: part.shift,
                     })
                     .collect(),
             ),
-            Location::Stack(_) if self.probe.site == Site::Return => return Err(Skip::StackResult(name.clone())),
             Location::Stack(offset) => {
                 Place::Memory { base: self.emit.root(Root::Register(self.abi.stack_pointer))?, offset }
             }
+            Location::At(register) => Place::Memory { base: self.emit.root(Root::Register(register))?, offset: 0 },
+            // Rare enough: a large struct behind eight other arguments.
+            Location::AtStacked(_) => return Err(Skip::NotPassed(ty.name())),
             Location::Nowhere => Place::Pieces(Vec::new()),
         };
         Ok((value(ty, place, Trail::new(name)), 0))
@@ -304,7 +309,7 @@ impl<'p, 'd> Compiler<'p, 'd> {
         let place = if kept.is_address {
             Place::Memory { base: slot, offset: 0 }
         } else {
-            Place::Pieces(vec![Piece { word: Word::Slot(slot), offset: 0, size: 8 }])
+            Place::Pieces(vec![Piece { word: Word::Slot(slot), offset: 0, size: 8, shift: 0 }])
         };
         Ok(value(kept.ty.clone(), place, Trail::new(&format!("kept.{name}"))))
     }

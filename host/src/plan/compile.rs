@@ -2,8 +2,10 @@
 
 use super::{
     CaptureSource, Dropped, Skip,
+    agree::Facts,
     bind::{Compiler, Kept, is_pointer},
     emit::Target,
+    known::Known,
     path::Path,
     registers::Abi,
     runtime,
@@ -28,11 +30,18 @@ pub struct Compiled {
     pub dropped: Vec<Dropped>,
     /// What is kept of the span when this probe has run, in the order of its slots.
     pub keeps: Vec<Kept>,
+    pub facts: Facts,
 }
 
 /// `kept` is what starts, and marks compiled before, keep of the same span. The program's `plugin`, `probe`, `span` and flags of sites are the caller's.
-pub fn compile(binary: &Binary, abi: &'static Abi, probe: &Probe, kept: &[Kept]) -> Result<Compiled, Skip> {
-    let mut compiler = Compiler::new(binary, abi, probe, kept)?;
+pub fn compile(
+    binary: &Binary,
+    abi: &'static Abi,
+    probe: &Probe,
+    kept: &[Kept],
+    known: &Known,
+) -> Result<Compiled, Skip> {
+    let mut compiler = Compiler::new(binary, abi, probe, kept, known)?;
     compiler.only_if()?;
     let (correlation, key_slots) = compiler.key()?;
     let (keep, keeps) = compiler.keep()?;
@@ -41,9 +50,9 @@ pub fn compile(binary: &Binary, abi: &'static Abi, probe: &Probe, kept: &[Kept])
     let (captures, bytes) = compiler.captures()?;
     // Last, so that what only an adoption needs can be passed over.
     let (join_flags, channel) = compiler.joins()?;
-    let dropped = std::mem::take(&mut compiler.dropped);
-    let mut program = runtime::program(binary, &compiler.emit.finish()?)?;
-    program.flags = join_flags;
+    let (dropped, facts) = (std::mem::take(&mut compiler.dropped), std::mem::take(&mut compiler.facts));
+    let mut program = runtime::program(binary, abi, &compiler.emit.finish()?)?;
+    program.flags |= join_flags;
     if probe.current {
         program.flags |= flags::CURRENT;
     }
@@ -64,7 +73,7 @@ pub fn compile(binary: &Binary, abi: &'static Abi, probe: &Probe, kept: &[Kept])
     program.own_context = own_context;
     program.traceparent = probe.traceparent.and_then(|index| u8::try_from(index).ok()).unwrap_or(NO_SLOT);
     let bytes = size_of::<Record>() as u32 + bytes;
-    Ok(Compiled { program, captures, bytes, dropped, keeps })
+    Ok(Compiled { program, captures, bytes, dropped, keeps, facts })
 }
 
 impl Compiler<'_, '_> {

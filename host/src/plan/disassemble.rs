@@ -43,6 +43,10 @@ fn operation(op: &Op) -> String {
             let sign = if value & 0x100 == 0 { "u" } else { "i" };
             (format!("w{a} = {sign}{} [w{b}{offset:+}]", (value & 0xff) * 8), true)
         }
+        Code::CUT => {
+            let sign = if value & 0x100 == 0 { "u" } else { "i" };
+            (format!("w{a} = {sign}{} w{b}+{}", (value & 0xff) * 8, value >> 16 & 7), false)
+        }
         Code::NOT_NIL => (format!("not nil w{b}"), true),
         Code::ITAB_IS => (format!("itab w{b} is of {value:#x}"), true),
         Code::TYPE_IS => (format!("type w{b} is {value:#x}"), true),

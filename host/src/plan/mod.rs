@@ -3,17 +3,20 @@
 //!
 //! - `path`, `arguments`: the two small languages of a manifest;
 //! - `types`, `registers`: what types are, and where Go's calling convention puts their values;
+//! - `versions`, `known`, `agree`: for which modules something holds, what a plugin knows itself, and whether all sources say the same;
 //! - `walk`, `emit`: following a path, and the operations that do it at a hit;
 //! - `bind`, `capture`, `compile`, `tighten`: from a probe to its program;
 //! - `runtime`: what has to be known of Go's runtime, and the host's own probe there;
 //! - `disassemble`, `table`: for people.
 
+mod agree;
 mod arguments;
 mod bind;
 mod capture;
 mod compile;
 mod disassemble;
 mod emit;
+mod known;
 mod path;
 mod registers;
 mod runtime;
@@ -23,6 +26,7 @@ mod table;
 mod tests;
 mod tighten;
 mod types;
+mod versions;
 mod walk;
 
 pub use disassemble::disassemble;
@@ -32,12 +36,18 @@ pub use table::table;
 pub use walk::Origin;
 
 use crate::{
-    binary::{self, Binary, Kind, Site},
+    binary::{self, Binary, Inlining, Kind, NotFound, Site},
     manifest::{self, Manifest, Probe, Role},
 };
+use agree::Witness;
 use bind::Kept;
 use compile::Compiled;
+use known::Known;
 use serde::Serialize;
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 use types::Ty;
 use uprobed_ebpf::{
     program::{Program, flags},
@@ -45,7 +55,7 @@ use uprobed_ebpf::{
 };
 
 /// What to attach, for one plugin and one binary.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Plan {
     /// The plugin's scope: `uprobed/http`, `0.1.0`.
     pub plugin: String,
@@ -58,7 +68,7 @@ pub struct Plan {
     pub spans: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct PlannedProbe {
     /// In the manifest.
     pub index: usize,
@@ -69,6 +79,8 @@ pub struct PlannedProbe {
     pub span: String,
     pub symbol: String,
     pub sites: Vec<Site>,
+    /// Calls that pass the probe by.
+    pub bypass: Option<Bypass>,
     #[serde(skip)]
     pub program: Box<Program>,
     pub captures: Vec<CaptureSource>,
@@ -78,15 +90,42 @@ pub struct PlannedProbe {
     pub dropped: Vec<Dropped>,
 }
 
+/// Functions that the compiler copied another one into: their calls of it do not come to its probes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Bypass {
+    /// Some of them.
+    pub callers: Vec<String>,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Bypass {
+    /// Those of other packages come first.
+    fn new(inlining: &Inlining) -> Self {
+        const SHOWN: usize = 3;
+        Self { callers: inlining.callers.iter().take(SHOWN).cloned().collect(), count: inlining.count }
+    }
+}
+
+impl fmt::Display for Bypass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.callers.join(", "))?;
+        match self.count.saturating_sub(self.callers.len()) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
 /// How a capture is read.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct CaptureSource {
     pub name: String,
     /// Its alternatives in this program; none if it is absent.
     pub paths: Vec<PathSource>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct PathSource {
     pub path: String,
     /// `req+16 -> +56`
@@ -95,7 +134,7 @@ pub struct PathSource {
     pub origins: Vec<Origin>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Dropped {
     /// `capture status`, `binding tcp`, `adopt`
     pub what: String,
@@ -103,7 +142,7 @@ pub struct Dropped {
     pub why: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Skipped {
     /// `probe serve`, `group http2`, `context type *context.valueCtx`
     pub what: String,
@@ -123,18 +162,18 @@ pub fn plan(manifest: &Manifest, binary: &Binary, plugin: u32, first_span: u32) 
             spans.push(probe.span.clone());
         }
     }
-    let mut outcomes = outcomes(manifest, binary);
-    let mut skipped = leave_out_groups(manifest, &mut outcomes);
+    let mut skipped = Vec::new();
+    let known = Known::new(manifest, binary, &mut skipped);
+    let mut outcomes = outcomes(manifest, binary, &known);
+    leave_out_disagreeing(&mut outcomes, binary, &known);
+    skipped.extend(leave_out_groups(manifest, &mut outcomes));
     let context_types = context_types(manifest, binary, &mut skipped);
     let mut probes = Vec::new();
     for (index, outcome) in outcomes.into_iter().enumerate() {
-        let Ok(Ready { symbol, sites, compiled }) = outcome else { continue };
+        let Ok(Ready { symbol, sites, bypass, compiled }) = outcome else { continue };
         let probe = &manifest.probes[index];
         let mut program = compiled.program;
-        program.plugin = plugin;
         program.probe = u16::try_from(index).unwrap_or(u16::MAX);
-        let number = spans.iter().position(|span| *span == probe.span).unwrap_or(0);
-        program.span = first_span.wrapping_add(number as u32);
         if sites.iter().any(|site| site.ignore_if_below_or_equal) {
             program.flags |= flags::IGNORE_IF_BELOW_OR_EQUAL;
         }
@@ -146,24 +185,41 @@ pub fn plan(manifest: &Manifest, binary: &Binary, plugin: u32, first_span: u32) 
             span: probe.span.clone(),
             symbol,
             sites,
+            bypass,
             program,
             captures: compiled.captures,
             bytes: compiled.bytes,
             dropped: compiled.dropped,
         });
     }
-    Plan { plugin: manifest.name.clone(), version: manifest.version.clone(), probes, skipped, context_types, spans }
+    let (name, version) = (manifest.name.clone(), manifest.version.clone());
+    let mut plan = Plan { plugin: name, version, probes, skipped, context_types, spans };
+    plan.number(plugin, first_span);
+    plan
+}
+
+impl Plan {
+    /// The same for another decoder, and for spans of its own.
+    pub fn number(&mut self, plugin: u32, first_span: u32) {
+        for probe in &mut self.probes {
+            let number = self.spans.iter().position(|span| *span == probe.span).unwrap_or(0);
+            probe.program.plugin = plugin;
+            probe.program.span = first_span.wrapping_add(number as u32);
+        }
+    }
 }
 
 /// A probe that can be attached as far as it goes by itself.
 struct Ready {
     symbol: String,
     sites: Vec<Site>,
+    bypass: Option<Bypass>,
     compiled: Compiled,
 }
 
 /// Each probe by itself, starts first, then marks: the others use the words that these keep.
-fn outcomes(manifest: &Manifest, binary: &Binary) -> Vec<Result<Ready, Skip>> {
+fn outcomes(manifest: &Manifest, binary: &Binary, known: &Known) -> Vec<Result<Ready, Skip>> {
+    let inlined = inlined(manifest, binary);
     let mut kept: Vec<(&str, &str, Vec<Kept>)> = Vec::new();
     let mut outcomes: Vec<Option<Result<Ready, Skip>>> = manifest.probes.iter().map(|_| None).collect();
     let turn = |role| match role {
@@ -173,10 +229,11 @@ fn outcomes(manifest: &Manifest, binary: &Binary) -> Vec<Result<Ready, Skip>> {
     };
     for now in 0..3 {
         for (probe, outcome) in manifest.probes.iter().zip(&mut outcomes).filter(|(probe, _)| turn(probe.role) == now) {
-            let known = kept.iter_mut().find(|(span, ..)| *span == probe.span);
-            let mut result = ready(probe, binary, known.as_ref().map_or(&[], |(.., kept)| kept.as_slice()));
+            let span = kept.iter_mut().find(|(span, ..)| *span == probe.span);
+            let of_span = span.as_ref().map_or(&[][..], |(.., kept)| kept.as_slice());
+            let mut result = ready(probe, binary, of_span, known, &inlined);
             if let Ok(Ready { compiled: Compiled { keeps, .. }, .. }) = &result {
-                match (probe.role, known) {
+                match (probe.role, span) {
                     (Role::Start, None) => kept.push((&probe.span, &probe.name, keeps.clone())),
                     (Role::Start, Some((_, name, first))) if !are_alike(first, keeps) => {
                         result = Err(Skip::KeepsDiffer((*name).to_owned()));
@@ -195,11 +252,24 @@ fn are_alike(one: &[Kept], other: &[Kept]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.is_like(other))
 }
 
-fn ready(probe: &Probe, binary: &Binary, kept: &[Kept]) -> Result<Ready, Skip> {
-    runtime::minor_version(binary)?;
-    let function = probe.symbols.iter().find_map(|symbol| binary.function(symbol));
-    let function = function.ok_or_else(|| Skip::NoSymbol(probe.symbols.clone()))?;
-    if !probe.if_mentioned.is_empty() && !probe.if_mentioned.iter().any(|name| binary.mentions(name)) {
+fn ready(
+    probe: &Probe,
+    binary: &Binary,
+    kept: &[Kept],
+    known: &Known,
+    inlined: &HashMap<String, Inlining>,
+) -> Result<Ready, Skip> {
+    for requirement in &probe.requires {
+        if let Some(why) = versions::holds(requirement, binary)? {
+            return Err(why);
+        }
+    }
+    let function = probe.symbols.iter().find_map(|symbol| Some((symbol, binary.function(symbol)?)));
+    let (symbol, function) = function.ok_or_else(|| no_symbol(probe, binary, inlined))?;
+    let is_there = |name: &String| {
+        inlined.get(name).is_some_and(|inlining| inlining.elsewhere > 0) || binary.function(name).is_some()
+    };
+    if !probe.if_mentioned.is_empty() && !probe.if_mentioned.iter().any(is_there) {
         return Err(Skip::NotMentioned(probe.if_mentioned.clone()));
     }
     let sites = match probe.site {
@@ -207,8 +277,43 @@ fn ready(probe: &Probe, binary: &Binary, kept: &[Kept]) -> Result<Ready, Skip> {
         manifest::Site::Return => binary::return_sites(binary, &function),
     };
     let sites = sites.map_err(|refusal| Skip::Site { symbol: function.name.clone(), refusal })?;
-    let compiled = compile::compile(binary, registers::abi(binary.architecture()), probe, kept)?;
-    Ok(Ready { symbol: function.name, sites, compiled })
+    let compiled = compile::compile(binary, registers::abi(binary, &function)?, probe, kept, known)?;
+    Ok(Ready { bypass: inlined.get(symbol).map(Bypass::new), symbol: function.name, sites, compiled })
+}
+
+/// Why there is no code for any of a probe's symbols.
+fn no_symbol(probe: &Probe, binary: &Binary, inlined: &HashMap<String, Inlining>) -> Skip {
+    let inlined = probe.symbols.iter().find_map(|symbol| Some((symbol, inlined.get(symbol)?)));
+    if let Some((symbol, inlining)) = inlined {
+        return Skip::Inlined { symbol: symbol.clone(), into: Bypass::new(inlining) };
+    }
+    // One that is there under several names, or is chosen when the program is loaded, says more than one that is not there.
+    let tried = probe.symbols.iter().filter_map(|symbol| binary.find_function(symbol).err());
+    let found = tried.into_iter().find(|reason| !matches!(reason, NotFound::Absent { .. }));
+    found.map_or_else(|| Skip::NoSymbol(probe.symbols.clone()), |reason| Skip::NotFound(reason.to_string()))
+}
+
+/// What the compiler copied elsewhere of the functions that are spoken of. Found in one go.
+fn inlined(manifest: &Manifest, binary: &Binary) -> HashMap<String, Inlining> {
+    let named = manifest.probes.iter().flat_map(|probe| probe.symbols.iter().chain(&probe.if_mentioned));
+    let names: HashSet<&str> = named.map(String::as_str).collect();
+    binary.inlining(&names.into_iter().collect::<Vec<_>>())
+}
+
+/// Leaves out what relies on a field of which the sources say different things.
+fn leave_out_disagreeing(outcomes: &mut [Result<Ready, Skip>], binary: &Binary, known: &Known) {
+    let witness = {
+        let facts = outcomes.iter().flatten().map(|ready| &ready.compiled.facts);
+        Witness::new(binary, known, facts)
+    };
+    for outcome in outcomes {
+        let Ok(ready) = outcome else { continue };
+        let objection =
+            witness.as_ref().map_or_else(|skip| Some(skip.clone()), |it| it.objects_to(&ready.compiled.facts));
+        if let Some(skip) = objection {
+            *outcome = Err(skip);
+        }
+    }
 }
 
 /// Probes of a group are attached together or not at all; leaves out what hangs on what is left out.

@@ -1,9 +1,13 @@
 //! What the plan has to know of Go's runtime: where a goroutine's number and stack are, how maps lie in memory, where goroutines are
 //! made. Read from the binary where it says so; otherwise the constants of its Go version.
 
-use super::{PlannedProbe, Skip, registers, walk::Origin};
-use crate::binary::{self, Binary};
-use uprobed_ebpf::program::{ABORT, Code, Correlation, KEPT, MapLayout, NO_SLOT, OPS, Op, Program, Role, amd64};
+use super::{
+    PlannedProbe, Skip,
+    registers::{self, Abi},
+    walk::Origin,
+};
+use crate::binary::{self, Binary, Convention, Function};
+use uprobed_ebpf::program::{ABORT, Code, Correlation, KEPT, MapLayout, NO_SLOT, OPS, Op, Program, Role, flags};
 
 /// The oldest Go version whose calling convention and layouts are known: 1.18.
 const OLDEST: u32 = 18;
@@ -28,6 +32,25 @@ pub fn minor_version(binary: &Binary) -> Result<u32, Skip> {
     match digits[..end].parse() {
         Ok(minor) if minor >= OLDEST => Ok(minor),
         _ => Err(Skip::OldGo(version.clone())),
+    }
+}
+
+/// How a function is called. Whatever a program without Go's build information has is native.
+pub fn convention(binary: &Binary, function: &Function) -> Result<Convention, Skip> {
+    let is_go = binary.go().is_some();
+    match function.convention {
+        Convention::Native => Ok(Convention::Native),
+        // Before 1.18 Go's build information is not read.
+        _ if !is_go && binary.function("runtime.goexit").is_some() => {
+            Err(Skip::OldGo("a Go of unknown version".into()))
+        }
+        _ if !is_go => Ok(Convention::Native),
+        convention => {
+            minor_version(binary)?;
+            let version = binary.go().map(|go| go.version.as_str()).unwrap_or_default();
+            // arm64 could still be built without the register ABI.
+            if version.contains("noregabi") { Err(Skip::OldGo(version.to_owned())) } else { Ok(convention) }
+        }
     }
 }
 
@@ -108,15 +131,15 @@ fn offset(binary: &Binary, ty: &str, fields: &[&str]) -> Option<(u16, Origin)> {
     Some((offset.try_into().ok()?, origin))
 }
 
-/// An empty program for probes of this binary.
-pub fn program(binary: &Binary, ops: &[Op]) -> Result<Box<Program>, Skip> {
-    let goroutine = goroutine(binary)?;
-    let abi = registers::abi(binary.architecture());
+/// An empty program for probes of this binary's functions of this convention.
+pub fn program(binary: &Binary, abi: &Abi, ops: &[Op]) -> Result<Box<Program>, Skip> {
+    // Native code is identified by thread and stack pointer.
+    let goroutine = abi.g.map(|_| goroutine(binary)).transpose()?;
     let nothing = Op { code: Code::END, a: 0, b: 0, target: 0, offset: 0, value: 0 };
     let mut program = Box::new(Program {
         plugin: 0,
         probe: u16::MAX,
-        flags: 0,
+        flags: if abi.is_native() { flags::NATIVE } else { 0 },
         span: 0,
         channel: 0,
         binary: 0,
@@ -129,10 +152,10 @@ pub fn program(binary: &Binary, ops: &[Op]) -> Result<Box<Program>, Skip> {
         own_context: NO_SLOT,
         traceparent: NO_SLOT,
         ops_len: ops.len() as u8,
-        g_register: abi.g,
+        g_register: abi.g.unwrap_or_default(),
         stack_pointer: abi.stack_pointer,
-        goid: goroutine.goid,
-        stack_hi: goroutine.stack_hi,
+        goid: goroutine.map_or(0, |goroutine| goroutine.goid),
+        stack_hi: goroutine.map_or(0, |goroutine| goroutine.stack_hi),
         reserved: 0,
         ops: [nothing; OPS],
     });
@@ -143,21 +166,23 @@ pub fn program(binary: &Binary, ops: &[Op]) -> Result<Box<Program>, Skip> {
 }
 
 /// The host's own probe of a Go program: a goroutine is made. At the call of `runtime.runqput` in `runtime.newproc.func1` the second
-/// argument (BX) is the new g; the code runs on g0, whose m knows the goroutine that asked for it.
+/// argument (BX on amd64, R1 on arm64) is the new g; the code runs on g0, whose m knows the goroutine that asked for it.
 pub fn spawn(binary: &Binary) -> Result<PlannedProbe, Skip> {
     const SYMBOL: &str = "runtime.newproc.func1";
     let goroutine = goroutine(binary)?;
     let function = binary.function(SYMBOL).ok_or_else(|| Skip::NoSymbol(vec![SYMBOL.to_owned()]))?;
     let site = binary::call_site(binary, &function, "runtime.runqput")
         .map_err(|refusal| Skip::Site { symbol: SYMBOL.to_owned(), refusal })?;
+    let abi = registers::abi(binary, &function)?;
+    let (Some(g), [_, made, ..]) = (abi.g, abi.integers) else { return Err(Skip::NotGo) };
     let op = |code, a, b, offset| Op { code, a, b, target: ABORT, offset, value: 8 };
     let ops = [
-        op(Code::REGISTER, 0, amd64::BX, 0),
-        op(Code::REGISTER, 1, amd64::R14, 0),
+        op(Code::REGISTER, 0, *made, 0),
+        op(Code::REGISTER, 1, g, 0),
         op(Code::LOAD, 2, 1, goroutine.m),
         op(Code::LOAD, 3, 2, goroutine.curg),
     ];
-    let mut program = program(binary, &ops)?;
+    let mut program = program(binary, abi, &ops)?;
     program.role = Role::Spawn as u8;
     program.key_slots = [0, 3];
     Ok(PlannedProbe {
@@ -168,6 +193,7 @@ pub fn spawn(binary: &Binary) -> Result<PlannedProbe, Skip> {
         span: String::new(),
         symbol: SYMBOL.to_owned(),
         sites: vec![site],
+        bypass: None,
         program,
         captures: Vec::new(),
         bytes: 0,

@@ -1,6 +1,6 @@
 //! Why something is left out of a plan.
 
-use super::{arguments::ArgumentsError, path::PathError};
+use super::{Bypass, Origin, arguments::ArgumentsError, path::PathError};
 use crate::binary::{self, Refusal};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,6 +11,18 @@ pub enum Skip {
     OldGo(String),
     #[error("no symbol {}", .0.join(", "))]
     NoSymbol(Vec<String>),
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{symbol} has no code of its own: inlined into {into}")]
+    Inlined { symbol: String, into: Bypass },
+    #[error("{module} is {found}, not {versions}")]
+    Version { module: String, versions: String, found: String },
+    #[error("versions `{versions}`: {message}")]
+    BadVersions { versions: String, message: String },
+    #[error("the field type `{ty}`: {message}")]
+    FieldType { ty: String, message: String },
+    #[error("{field} is at {} by {} and at {} by {}", .one.1, .one.0, .other.1, .other.0)]
+    Disagreement { field: String, one: (Origin, u64), other: (Origin, u64) },
     #[error("none of {} is linked, not even inlined into another package", .0.join(", "))]
     NotMentioned(Vec<String>),
     #[error("{symbol}: {refusal}")]
@@ -37,6 +49,18 @@ pub enum Skip {
     NotAddressable(String),
     #[error("the result {0} is on the stack, behind arguments that are not stated")]
     StackResult(String),
+    #[error("{0} is gone when the function returns")]
+    Gone(String),
+    #[error("{0} is a result, which is not there when the function begins")]
+    NotYet(String),
+    #[error("no goroutine is known {0}")]
+    NoGoroutine(&'static str),
+    #[error("{0} has another size in Go than in C: say int32, int64, uint32 or uint64")]
+    GoSize(String),
+    #[error("{0} is not a type of native code")]
+    NotNative(String),
+    #[error("how a {0} is passed is not known")]
+    NotPassed(String),
     #[error("the binding {name} has no value in this program: {why}")]
     NoBinding { name: String, why: String },
     #[error("{0} is not kept for this span, or not yet known where it is needed")]
@@ -80,6 +104,8 @@ impl Skip {
                 | Self::Arguments(_)
                 | Self::UnknownName { .. }
                 | Self::Key { .. }
+                | Self::BadVersions { .. }
+                | Self::FieldType { .. }
                 | Self::TooLong { .. }
                 | Self::TwoJoins
         )

@@ -98,9 +98,8 @@ impl Body {
     fn is_read(&self, slot: u8, from: usize) -> bool {
         for (op, _) in &self.ops[from..] {
             let reads = match op.code {
-                Code::ADD | Code::LOAD | Code::NOT_NIL | Code::ITAB_IS | Code::TYPE_IS | Code::WORD | Code::STRING => {
-                    op.b == slot
-                }
+                Code::ADD | Code::CUT | Code::LOAD | Code::NOT_NIL | Code::ITAB_IS | Code::TYPE_IS => op.b == slot,
+                Code::WORD | Code::STRING => op.b == slot,
                 Code::BYTES | Code::TYPE | Code::MAP | Code::JOIN_ADDRESS | Code::JOIN_NUMBER | Code::FETCH => {
                     op.b == slot
                 }
@@ -110,7 +109,9 @@ impl Body {
             if reads {
                 return true;
             }
-            if matches!(op.code, Code::KEPT | Code::CONSTANT | Code::ADD | Code::LOAD | Code::PICK) && op.a == slot {
+            let is_set =
+                matches!(op.code, Code::KEPT | Code::CONSTANT | Code::ADD | Code::CUT | Code::LOAD | Code::PICK);
+            if is_set && op.a == slot {
                 return false;
             }
         }
@@ -198,7 +199,7 @@ impl Body {
                 let base = op.b;
                 uses.push(Use { at, defined: defined[usize::from(base)], base, offset: op.offset, size });
             }
-            if matches!(op.code, Code::KEPT | Code::CONSTANT | Code::ADD | Code::LOAD) {
+            if matches!(op.code, Code::KEPT | Code::CONSTANT | Code::ADD | Code::CUT | Code::LOAD) {
                 defined[usize::from(op.a)] = Some(at);
             }
         }

@@ -2,11 +2,13 @@
 
 use super::{
     Skip,
+    agree::Facts,
     emit::{Emitter, Load, Root, Target},
+    known::Known,
     path::Step,
     types::Ty,
 };
-use crate::binary::{Binary, Kind, Source};
+use crate::binary::{Binary, Field, Kind, Source};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use uprobed_ebpf::program::Code;
@@ -18,8 +20,21 @@ pub enum Origin {
     /// The binary's own type descriptors.
     Descriptor,
     Dwarf,
+    /// The plugin's own table.
+    Table,
     /// A constant of this Go version's runtime.
     Abi,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Descriptor => "descriptor",
+            Self::Dwarf => "dwarf",
+            Self::Table => "table",
+            Self::Abi => "abi",
+        })
+    }
 }
 
 pub type Origins = BTreeSet<Origin>;
@@ -57,6 +72,8 @@ pub struct Piece {
     /// In bytes from the value's beginning, as it would lie in memory.
     pub offset: u64,
     pub size: u64,
+    /// How many bytes into the word it begins.
+    pub shift: u8,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +126,10 @@ impl std::fmt::Display for Trail {
 pub struct Walk<'w, 'd> {
     pub binary: &'w Binary<'d>,
     pub emit: &'w mut Emitter,
+    /// What the plugin itself knows of fields' places.
+    pub known: &'w Known,
+    /// What the program is going to rely on.
+    pub facts: &'w mut Facts,
     /// Where to go on a nil pointer, another dynamic type or unreadable memory.
     pub target: Target,
 }
@@ -135,14 +156,16 @@ impl Walk<'_, '_> {
             value = self.dereference(value)?;
         }
         let missing = || Skip::NoField { ty: value.ty.name(), field: name.to_owned() };
-        if value.ty.kind() != Kind::Struct {
+        if !matches!(value.ty.kind(), Kind::Struct | Kind::Union) {
             return Err(missing());
         }
-        for (field, ty) in value.ty.promoted(name, self.binary)?.ok_or_else(missing)? {
+        for (field, ty) in self.way(&value.ty, name)?.ok_or_else(missing)? {
             if value.ty.kind() == Kind::Pointer {
                 value = self.dereference(value)?;
             }
-            value.trail.origins.extend(value.ty.source().map(Origin::from));
+            let origin = value.ty.source().map_or(Origin::Table, Origin::from);
+            self.facts.add(&value.ty, &field, origin);
+            value.trail.origins.insert(origin);
             value.trail.add(field.offset);
             value.place = match value.place {
                 Place::Memory { base, offset } => Place::Memory { base, offset: plus(offset, field.offset, &ty)? },
@@ -153,9 +176,17 @@ impl Walk<'_, '_> {
         Ok(value)
     }
 
+    /// The way to a field: as the program says, or else as the plugin knows.
+    fn way(&self, ty: &Ty, name: &str) -> Result<Option<Vec<(Field, Ty)>>, Skip> {
+        match ty.promoted(name, self.binary)? {
+            Some(way) => Ok(Some(way)),
+            None => Ok(self.known.field(ty, name, self.binary)?.map(|step| vec![step])),
+        }
+    }
+
     /// What a pointer points to.
     fn dereference(&mut self, mut value: Value) -> Result<Value, Skip> {
-        let ty = value.ty.element(self.binary)?;
+        let ty = value.ty.element(self.binary).or_else(|skip| self.known.instead_of(skip))?;
         if let Place::Memory { base, offset } = value.place
             && !value.is_checked
         {
@@ -213,7 +244,17 @@ impl Walk<'_, '_> {
                 self.emit.load(Load { base: *base, offset: *offset }, size, into, self.target)
             }
             Place::Pieces(pieces) => {
-                let slot = self.piece(pieces, &value.trail)?;
+                let slot = match pieces.as_slice() {
+                    // What the register's other bytes hold means nothing.
+                    [Piece { word: Word::Register(register), size: 1..8, shift, .. }] => {
+                        let whole = self.emit.root(Root::Register(*register))?;
+                        let slot = self.emit.slot()?;
+                        let part = size | u64::from(*shift) << 16;
+                        self.emit.emit(Code::CUT, [slot, whole], 0, part, Target::None);
+                        slot
+                    }
+                    pieces => self.piece(pieces, &value.trail)?,
+                };
                 Ok(match into {
                     Some(into) => {
                         self.emit.emit(Code::ADD, [into, slot], 0, 0, Target::None);
@@ -240,6 +281,8 @@ impl Walk<'_, '_> {
 pub fn load_size(ty: &Ty) -> Result<u64, Skip> {
     const SIGNED: u64 = 0x100;
     match ty.kind() {
+        // C's `__int128` and `long double`.
+        Kind::Int { size: 9.., .. } | Kind::Float { size: 9.. } => Err(Skip::NotCaptured(ty.name())),
         Kind::Int { size, signed } => Ok(u64::from(size) | if signed && size < 8 { SIGNED } else { 0 }),
         Kind::Bool => Ok(1),
         Kind::Float { size } => Ok(size.into()),

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use uprobed_ebpf::program::{CAPTURE_BYTES, KEPT};
 
-use crate::manifest::{Correlation, Manifest, Probe, Role};
+use crate::manifest::{Correlation, Manifest, Probe, Requirement, Role};
 
 const GROUPS: usize = 64;
 const PROBES: usize = 256;
@@ -14,6 +14,7 @@ const CAPTURES: usize = 255;
 const ALTERNATIVES: usize = 16;
 /// Bindings, modules, context types.
 const ITEMS: usize = 64;
+const OFFSETS: usize = 4096;
 /// The longest text, in bytes.
 const TEXT_BYTES: usize = 1024;
 const EVENT_BYTES: u32 = 16 << 10;
@@ -29,6 +30,7 @@ pub fn check(manifest: &Manifest) -> Result<(), String> {
     at_most("probes", manifest.probes.len(), PROBES)?;
     at_most("keys", manifest.keys.len(), KEYS)?;
     at_most("modules", manifest.modules.len(), ITEMS)?;
+    at_most("offsets", manifest.offsets.len(), OFFSETS)?;
     at_most("context types", manifest.context_types.len(), ITEMS)?;
     within("event-bytes", manifest.limits.event_bytes, EVENT_BYTES)?;
     within("open-seconds", manifest.limits.open_seconds, OPEN_SECONDS)?;
@@ -53,6 +55,7 @@ fn check_probe(manifest: &Manifest, probe: &Probe) -> Result<(), String> {
     if probe.span.is_empty() {
         return Err("it names no span".into());
     }
+    at_most("required versions", probe.requires.len(), ITEMS)?;
     at_most("bindings", probe.bindings.len(), ITEMS)?;
     at_most("captures", probe.captures.len(), CAPTURES)?;
     at_most("conditions", probe.only_if.len(), ITEMS)?;
@@ -122,7 +125,13 @@ fn texts(manifest: &Manifest) -> Result<(), String> {
             .cloned(),
     );
     all.extend(manifest.groups.iter().map(|group| group.name.clone()));
+    let requirement = |requirement: &Requirement| [requirement.module.clone(), requirement.versions.clone()];
+    for known in &manifest.offsets {
+        all.extend([known.struct_type.clone(), known.field.clone(), known.field_type.clone()]);
+        all.extend(requirement(&known.requires));
+    }
     for probe in &manifest.probes {
+        all.extend(probe.requires.iter().flat_map(requirement));
         all.extend([probe.name.clone(), probe.span.clone(), probe.arguments.clone()]);
         all.extend([&probe.symbols, &probe.if_mentioned, &probe.only_if, &probe.keep].into_iter().flatten().cloned());
         if let Correlation::Words(words) = &probe.correlation {

@@ -2,7 +2,9 @@
 
 use super::bindings::uprobed::plugin::{facts, manifest_types as wit};
 use super::{Architecture, Target};
-use crate::manifest::{Binding, Capture, Correlation, Endpoint, Group, Join, Limits, Manifest, Probe, Role, Site};
+use crate::manifest::{
+    Binding, Capture, Correlation, Endpoint, Group, Join, KnownOffset, Limits, Manifest, Probe, Requirement, Role, Site,
+};
 
 /// What the WIT's limit of 0 stands for, in bytes.
 const DEFAULT_LIMIT: u32 = 128;
@@ -32,6 +34,7 @@ pub fn convert(said: wit::Manifest) -> Manifest {
         context_types: said.context_types,
         groups: said.groups.into_iter().map(group).collect(),
         probes: said.probes.into_iter().map(probe).collect(),
+        offsets: said.offsets.into_iter().map(offset).collect(),
         keys: said.keys,
         limits: Limits { event_bytes: said.limits.event_bytes, open_seconds: said.limits.open_seconds },
         capabilities: said.capabilities,
@@ -49,6 +52,7 @@ fn probe(said: wit::Probe) -> Probe {
         group: index(said.group),
         symbols: said.symbols,
         if_mentioned: said.if_mentioned,
+        requires: said.requires.into_iter().map(requirement).collect(),
         site: match said.site {
             wit::Site::Entry => Site::Entry,
             wit::Site::Return => Site::Return,
@@ -78,6 +82,20 @@ fn probe(said: wit::Probe) -> Probe {
         publish: said.publish.map(join),
         adopt: said.adopt.map(join),
     }
+}
+
+fn offset(said: wit::KnownOffset) -> KnownOffset {
+    KnownOffset {
+        struct_type: said.struct_type,
+        field: said.field,
+        field_type: said.field_type,
+        offset: said.offset,
+        requires: requirement(said.requires),
+    }
+}
+
+fn requirement(said: wit::Requirement) -> Requirement {
+    Requirement { module: said.module, versions: said.versions }
 }
 
 fn capture(said: wit::Capture) -> Capture {

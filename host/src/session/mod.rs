@@ -1,11 +1,11 @@
 //! Watches processes: prepares each binary once, attaches, tells the event thread whose records are whose, and undoes all of it when
 //! processes end. Leaves out who is to be watched (`discovery`) and what happens to events (`events`).
 
+mod cache;
 mod prepare;
 
 use std::{
     collections::HashMap,
-    fs::File,
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
@@ -13,19 +13,20 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use memmap2::Mmap;
 use thiserror::Error;
 use uprobed_ebpf::{
     program::{NO_SLOT, Program, flags},
     wire::{self, CONTEXT_TYPES},
 };
 
+use cache::Cache;
 pub use prepare::{Numbers, Part, Prepared};
 
 use crate::{
     binary::{self, Binary, Cost},
     discovery::{FileId, Process},
     events::{Decoder, Events},
+    executable::Executable,
     plan::PlannedProbe,
     plugin::Plugin,
     probes::{Attached, Kernel, Point},
@@ -35,8 +36,6 @@ use crate::{
 
 /// How often the kernel's tables are looked through for spans that have been open for too long.
 const SWEEP: Duration = Duration::from_secs(60);
-/// The largest executable that is looked at.
-const EXECUTABLE_BYTES: u64 = 4 << 30;
 
 /// Why a process is not watched.
 #[derive(Debug, Error)]
@@ -71,6 +70,7 @@ pub struct Session {
     machine: Machine,
     clock: Clock,
     numbers: Numbers,
+    cache: Cache,
     slots: u32,
     binaries: HashMap<FileId, Probed>,
     processes: HashMap<u32, Watched>,
@@ -109,6 +109,7 @@ impl Session {
             machine: Machine::read(),
             clock: Clock::measured(),
             numbers: Numbers::default(),
+            cache: Cache::default(),
             slots: 0,
             binaries: HashMap::new(),
             processes: HashMap::new(),
@@ -136,9 +137,8 @@ impl Session {
 
     /// Whether any plugin has something to probe in a file that nobody may run yet.
     pub fn judge(&self, path: &Path) -> Result<(), Unattachable> {
-        let map = map(path).map_err(|error| Unattachable::Unreadable { path: path.to_owned(), error })?;
-        let binary = Binary::parse(&map).map_err(|error| Unattachable::Binary { path: path.to_owned(), error })?;
-        let prepared = Prepared::new(&self.plugins, &binary, &mut Numbers::default());
+        let executable = Executable::at_rest(path)?;
+        let prepared = Prepared::new(&self.plugins, &executable.binary()?, &mut Numbers::default());
         if !prepared.parts.is_empty() {
             return Ok(());
         }
@@ -289,12 +289,14 @@ impl Session {
     /// Prepares a binary and attaches to it.
     fn probe(&mut self, process: &Process, image: &Path) -> Result<Probed, Unattachable> {
         let path = &process.executable;
-        let map = map(image).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => Unattachable::Ended(process.pid),
-            _ => Unattachable::Unreadable { path: path.clone(), error: source },
+        let executable = Executable::open(image, path, &process.root()).map_err(|error| match error {
+            Unattachable::Unreadable { error, .. } if error.kind() == io::ErrorKind::NotFound => {
+                Unattachable::Ended(process.pid)
+            }
+            other => other,
         })?;
-        let binary = Binary::parse(&map).map_err(|error| Unattachable::Binary { path: path.clone(), error })?;
-        let prepared = Prepared::new(&self.plugins, &binary, &mut self.numbers);
+        let binary = executable.binary()?;
+        let prepared = self.prepare(&executable, &binary);
         if prepared.parts.is_empty() {
             return Err(Unattachable::Nothing { path: path.clone(), reasons: prepared.reasons() });
         }
@@ -315,6 +317,19 @@ impl Session {
             }
         }
         Ok(attached?)
+    }
+
+    /// As it was prepared before, if there was the same binary.
+    fn prepare(&mut self, executable: &Executable, binary: &Binary) -> Prepared {
+        let key = cache::Key::new(executable, binary);
+        if let Some(known) = key.as_ref().and_then(|key| self.cache.get(key)) {
+            return known.renumbered(&mut self.numbers);
+        }
+        let prepared = Prepared::new(&self.plugins, binary, &mut self.numbers);
+        if let Some(key) = key {
+            self.cache.put(key, Arc::new(prepared.clone()));
+        }
+        prepared
     }
 
     fn attach(&mut self, prepared: &Prepared, image: &Path, go: Option<String>) -> Result<Probed> {
@@ -371,25 +386,6 @@ fn context_types(prepared: &Prepared) -> [u64; CONTEXT_TYPES] {
         *slot = ty;
     }
     types
-}
-
-/// Maps an executable. A file that is cut off while it is mapped would end this process with SIGBUS; the kernel lets nobody write to one
-/// that is running (ETXTBSY), and an operator who plans for a file at rest is the one who holds it.
-pub fn map(path: &Path) -> io::Result<Mmap> {
-    // Before it is opened: opening a pipe would wait for its other end.
-    if !path.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.len() == 0 || metadata.len() > EXECUTABLE_BYTES {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("{} bytes are not an executable", metadata.len()),
-        ));
-    }
-    // SAFETY: as above; nothing is kept of the bytes that a change could invalidate.
-    unsafe { Mmap::map(&file) }
 }
 
 /// What a process that was held before exec is going to be.

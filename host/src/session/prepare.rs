@@ -16,6 +16,7 @@ use crate::{
 };
 
 /// What there is to attach in one binary.
+#[derive(Clone)]
 pub struct Prepared {
     pub parts: Vec<Part>,
     /// What keeps track of which goroutine made which; wanted as soon as any span may be another's child.
@@ -25,12 +26,14 @@ pub struct Prepared {
 }
 
 /// One plugin's part.
+#[derive(Clone)]
 pub struct Part {
     pub plugin: Arc<Mutex<Plugin>>,
     /// The plugin's file, for messages.
     pub name: String,
-    /// The number that its records carry.
+    /// The number that its records carry, and that of the first of its kinds of span.
     pub number: u32,
+    first_span: u32,
     pub manifest: Arc<Manifest>,
     pub target: Target,
     pub plan: Plan,
@@ -42,6 +45,16 @@ pub struct Numbers {
     decoder: u32,
     span: u32,
     pub(super) binary: u32,
+}
+
+impl Numbers {
+    /// Those of a decoder and of the first of its kinds of span.
+    fn part(&mut self, spans: usize) -> (u32, u32) {
+        self.decoder += 1;
+        let first = self.span + 1;
+        self.span += spans as u32;
+        (self.decoder, first)
+    }
 }
 
 impl Prepared {
@@ -63,6 +76,16 @@ impl Prepared {
         let inherits = |part: &Part| part.plan.probes.iter().any(|probe| probe.program.flags & flags::INHERITS != 0);
         let spawn = parts.iter().any(inherits).then(|| plan::spawn(binary));
         Self { parts, spawn, declined }
+    }
+
+    /// The same for another file with this binary in it.
+    pub fn renumbered(&self, numbers: &mut Numbers) -> Self {
+        let mut prepared = self.clone();
+        for part in &mut prepared.parts {
+            (part.number, part.first_span) = numbers.part(part.plan.spans.len());
+            part.plan.number(part.number, part.first_span);
+        }
+        prepared
     }
 
     /// Every probe that can be attached.
@@ -87,11 +110,11 @@ fn part(plugin: &Arc<Mutex<Plugin>>, name: String, binary: &Binary, numbers: &mu
         let mut plugin = plugin.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         Arc::new(plugin.manifest(&target)?)
     };
-    numbers.decoder += 1;
-    let plan = plan::plan(&manifest, binary, numbers.decoder, numbers.span + 1);
-    numbers.span += plan.spans.len() as u32;
+    let mut plan = plan::plan(&manifest, binary, 0, 0);
+    let (number, first_span) = numbers.part(plan.spans.len());
+    plan.number(number, first_span);
     target.modules.retain(|(path, _)| manifest.modules.contains(path));
-    Ok(Part { plugin: plugin.clone(), name, number: numbers.decoder, manifest, target, plan })
+    Ok(Part { plugin: plugin.clone(), name, number, first_span, manifest, target, plan })
 }
 
 fn target(binary: &Binary) -> Target {

@@ -1,4 +1,4 @@
-//! Traces Go's `net/http`, server and client, HTTP/1.x in the clear and over TLS, Go 1.21 and later.
+//! Traces Go's `net/http`, server and client, HTTP/1.x in the clear and over TLS, Go 1.18 and later.
 //!
 //! Follows OpenTelemetry's stable HTTP conventions, with these deviations, all because a probe cannot know better:
 //! - `http.route` is the pattern that the first `http.ServeMux` found, from its first slash on: Go 1.22 and later. Where one mux is
@@ -63,10 +63,9 @@ impl Plugin for Http {
     }
 
     fn manifest(target: &Target, probes: Vec<Probe>) -> Result<Manifest, String> {
-        // 1.21 is where every context of the standard library has its parent as its first field.
         match go_minor(target) {
-            Some(21..) => {}
-            Some(minor) => return Err(format!("go 1.{minor} is too old, 1.21 is needed")),
+            Some(18..) => {}
+            Some(minor) => return Err(format!("go 1.{minor} is too old, 1.18 is needed")),
             None => return Err("not a Go program".into()),
         }
         Ok(Manifest {
@@ -74,7 +73,7 @@ impl Plugin for Http {
             version: env!("CARGO_PKG_VERSION").into(),
             schema_url: Some(names::SCHEMA_URL.into()),
             library: "net/http".into(),
-            library_versions: "1.21 and later".into(),
+            library_versions: "1.18 and later".into(),
             modules: Vec::new(),
             context_types: CONTEXT_TYPES.iter().map(|name| (*name).into()).collect(),
             groups: vec![
@@ -83,6 +82,7 @@ impl Plugin for Http {
                 Group::optional("route").needs(&[group::SERVER]),
             ],
             probes,
+            offsets: Vec::new(),
             keys: keys::KEYS.iter().map(|key| (*key).into()).collect(),
             limits: Limits { event_bytes: 3072, open_seconds: 3600 },
             capabilities: Vec::new(),
@@ -90,7 +90,8 @@ impl Plugin for Http {
     }
 }
 
-/// The standard library's contexts since Go 1.21; `stopCtx` stands between a context and a foreign parent with `AfterFunc`.
+/// The standard library's contexts whose parent is their first field: all of them since Go 1.21, before all but 1.20's `timerCtx`;
+/// `stopCtx` stands between a context and a foreign parent with `AfterFunc`.
 const CONTEXT_TYPES: [&str; 5] =
     ["*context.cancelCtx", "*context.valueCtx", "*context.timerCtx", "context.withoutCancelCtx", "context.stopCtx"];
 

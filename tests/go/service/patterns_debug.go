@@ -2,5 +2,5 @@
 
 //go:debug httpmuxgo121=0
 
-// The module says go 1.21, for which newer versions would turn patterns off.
+// The module says go 1.18, for which newer versions would turn patterns off.
 package main

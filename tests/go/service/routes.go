@@ -76,7 +76,7 @@ func (s *service) slow(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *service) hijack(w http.ResponseWriter, _ *http.Request) {
-	connection, buffer, err := http.NewResponseController(w).Hijack()
+	connection, buffer, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		panic(err)
 	}

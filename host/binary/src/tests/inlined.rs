@@ -30,3 +30,39 @@ fn finds_names_that_only_inlined_functions_have() {
     let name = b"\0net/http.(*Request).WithContext\0";
     assert!(program.windows(name.len()).any(|window| window == name));
 }
+
+#[test]
+fn says_what_became_of_calls() {
+    let expected = expect_test::expect![[r#"
+        main.Double: 1 without code, into main.main
+        main.Triple: 1 beside its code, into main.main
+        main.Item.Count: 3 beside its code, into main.(*Item).Count (wrapper), main.Cart.Count (wrapper), main.(*Cart).Count (wrapper)
+        main.Item.Price: -
+        main.Map[...]: -
+        fixture.example/shop/yaml.v3.Short: 1 without code, into main.main, elsewhere 1
+        main.Nothing: -
+    "#]];
+    for (version, arguments) in [("go1.18.10", STRIPPED), ("go1.20.14", STRIPPED), ("go1.26.8", STRIPPED_PIE)] {
+        let program = super::symbols::shop(version, "amd64", arguments);
+        let binary = Binary::parse(&program).unwrap();
+        let names = [
+            "main.Double",
+            "main.Triple",
+            "main.Item.Count",
+            "main.Item.Price",
+            "main.Map[...]",
+            "fixture.example/shop/yaml.v3.Short",
+            "main.Nothing",
+        ];
+        let inlining = binary.inlining(&names);
+        let line = |name: &&str| match inlining.get(*name) {
+            None => format!("{name}: -\n"),
+            Some(Inlining { has_code, callers, count, elsewhere }) => {
+                let code = if *has_code { "beside its code" } else { "without code" };
+                let elsewhere = if *elsewhere > 0 { format!(", elsewhere {elsewhere}") } else { String::new() };
+                format!("{name}: {count} {code}, into {}{elsewhere}\n", callers.join(", "))
+            }
+        };
+        expected.assert_eq(&names.iter().map(line).collect::<String>());
+    }
+}

@@ -1,8 +1,18 @@
 //! Reads real programs, built here by several releases of Go, and broken ones.
 
 mod broken;
+mod descriptors_broken;
+mod descriptors_lookup;
+mod dwarf_broken;
+mod dwarf_files;
+mod dwarf_go;
+mod dwarf_native;
 mod functions;
 mod inlined;
+mod sites_native;
+mod sites_rows;
+mod sites_whole;
+mod symbols;
 mod types;
 
 use std::collections::HashMap;
@@ -32,9 +42,13 @@ fn program(version: &str, architecture: &str, arguments: &[&str]) -> Arc<Vec<u8>
 }
 
 fn build(version: &str, architecture: &str, arguments: &[&str]) -> Vec<u8> {
+    build_source(version, architecture, arguments, SOURCE)
+}
+
+fn build_source(version: &str, architecture: &str, arguments: &[&str], source: &str) -> Vec<u8> {
     let directory = Directory::new();
     std::fs::write(directory.0.join("go.mod"), GO_MOD).unwrap();
-    std::fs::write(directory.0.join("main.go"), SOURCE).unwrap();
+    std::fs::write(directory.0.join("main.go"), source).unwrap();
     let cgo = if arguments == RELR { "1" } else { "0" };
     let output = Command::new("go")
         .args(["build", "-trimpath", "-o", "program"])
@@ -73,7 +87,7 @@ fn says_what_it_was_built_from() {
             let binary = Binary::parse(&program).unwrap();
             let go = binary.go().unwrap();
             assert_eq!((go.version.as_str(), go.main.as_deref()), (version, Some("fixture")));
-            assert_eq!(go.modules, [Module { path: "fixture".into(), version: "(devel)".into() }]);
+            assert_eq!(go.modules, [Module { path: "fixture".into(), version: "(devel)".into(), replaced_by: None }]);
             assert_eq!((binary.architecture(), binary.is_position_independent()), (Architecture::Amd64, independent));
             assert_eq!(binary.first_load_address(), 0x40_0000);
             assert!(binary.build_id().is_some_and(|id| !id.is_empty()));

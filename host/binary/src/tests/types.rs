@@ -199,13 +199,11 @@ fn finds_fields_however_it_was_linked() {
     }
 }
 
-/// Whatever is not made of an interface without a name: its methods' package stands elsewhere.
 fn layout(binary: &Binary, ty: &Type) -> String {
     let mut text = format!("{:?} {}", ty.kind, ty.size);
     if ty.kind == Kind::Struct {
         for Field { name, offset, embedded, ty } in binary.fields(ty).unwrap() {
             let ty = binary.resolve(ty).unwrap().name;
-            let ty = if ty.contains("interface {") { "interface" } else { &ty };
             text += &format!("; {offset} {name} {embedded} {ty}");
         }
     }

@@ -133,7 +133,7 @@ fn shows_a_plan_in_120_columns() {
         test/plan 1.2.3  2 probes, 2 sites
 
         serve                    start work          main.handler.serve  at most 692 bytes
-          0x_  push rbp                            emulated, about 0.5 us
+          0x_  push rbp                            emulated
             method  r.Method                                          r+0  descriptor
             path    r.Where.Path                                      r+16 -> +16  descriptor
             scheme  r.Where.Scheme                                    r+16 -> +0  descriptor
@@ -154,7 +154,7 @@ fn shows_a_plan_in_120_columns() {
             - capture gone: r.Gone: no field Gone in main.Request
 
         finished                 end work            main.finish  at most 84 bytes
-          0x_  ret                                 single-stepped, about 3 us
+          0x_  ret                                 single-stepped
             error  e                                                  e
 
         follows contexts through 1 type

@@ -1,0 +1,3 @@
+#![no_main]
+
+uprobed_binary_fuzz::target!(Pclntab);

@@ -1,0 +1,23 @@
+module uprobed.test/matrix
+
+go 1.22.0
+
+toolchain go1.22.12
+
+require (
+	github.com/go-sql-driver/mysql v1.9.3
+	github.com/lib/pq v1.12.3
+	github.com/segmentio/kafka-go v0.4.48
+	google.golang.org/grpc v1.71.1
+	google.golang.org/protobuf v1.36.4
+)
+
+require (
+	filippo.io/edwards25519 v1.1.0 // indirect
+	github.com/klauspost/compress v1.15.9 // indirect
+	github.com/pierrec/lz4/v4 v4.1.15 // indirect
+	golang.org/x/net v0.34.0 // indirect
+	golang.org/x/sys v0.29.0 // indirect
+	golang.org/x/text v0.21.0 // indirect
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20250115164207-1a7da9e5054f // indirect
+)
