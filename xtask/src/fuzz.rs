@@ -117,6 +117,7 @@ struct Figures {
 impl Target<'_> {
     fn fuzz(&self, seconds: u64) -> Result<Figures> {
         self.write_seeds()?;
+        self.run_large()?;
         let mut sum = Figures::default();
         while sum.seconds < seconds as f64 {
             let left = (seconds as f64 - sum.seconds).ceil() as u64;
@@ -129,24 +130,41 @@ impl Target<'_> {
         Ok(sum)
     }
 
+    /// Of its seeds (small and large), what it found (corpus) and what failed (crashes).
     fn directory(&self, kind: &str) -> PathBuf {
-        self.place.target.join("fuzz").join(kind).join(self.name)
+        self.place.target.join("fuzz/inputs").join(self.name).join(kind)
     }
 
     fn write_seeds(&self) -> Result<()> {
-        let seeds = self.directory("seeds");
-        // Those of another version would mean something else.
-        if seeds.exists() {
-            fs::remove_dir_all(&seeds).with_context(|| format!("remove {}", seeds.display()))?;
+        for kind in ["small", "large"] {
+            let seeds = self.directory(kind);
+            // Those of another version would mean something else.
+            if seeds.exists() {
+                fs::remove_dir_all(&seeds).with_context(|| format!("remove {}", seeds.display()))?;
+            }
         }
-        for kind in ["seeds", "corpus", "crashes"] {
+        for kind in ["small", "large", "corpus", "crashes"] {
             let directory = self.directory(kind);
             fs::create_dir_all(&directory).with_context(|| format!("make {}", directory.display()))?;
         }
         let log = self.log()?;
-        let written = self.command().env("UPROBED_FUZZ_SEEDS", &seeds).stderr(log).status();
+        let written = self.command().env("UPROBED_FUZZ_SEEDS", self.directory("")).stderr(log).status();
         let written = written.with_context(|| format!("start {}", self.name))?;
         ensure!(written.success(), "it did not write its seeds: {}", self.log_path().display());
+        Ok(())
+    }
+
+    /// Each once: they are about time.
+    fn run_large(&self) -> Result<()> {
+        let large = self.directory("large");
+        let mut slow = Vec::new();
+        for entry in fs::read_dir(&large).with_context(|| format!("list {}", large.display()))? {
+            let path = entry?.path();
+            if let Err(error) = self.alone(&path) {
+                slow.push(format!("  {error:#}: {} {}", self.binaries.join(self.name).display(), path.display()));
+            }
+        }
+        ensure!(slow.is_empty(), "large inputs\n{}", slow.join("\n"));
         Ok(())
     }
 
@@ -163,7 +181,7 @@ impl Target<'_> {
         command.args(["-print_final_stats=1", "-len_control=0"]);
         command.arg(format!("-max_total_time={seconds}")).args(limits(AT_MOST));
         command.arg(format!("-artifact_prefix={}/", self.directory("crashes").display()));
-        command.arg(self.directory("corpus")).arg(self.directory("seeds"));
+        command.arg(self.directory("corpus")).arg(self.directory("small"));
         let found = self.place.root.join("host/binary/fuzz/found").join(self.name);
         if found.exists() {
             command.arg(found);
@@ -179,7 +197,7 @@ impl Target<'_> {
         }
         let reproducer = log.lines().find_map(|line| line.split_once("Test unit written to ")).map(|(_, path)| path);
         // On a busy machine an input may only have waited.
-        if reproducer.is_some_and(|path| path.contains("/timeout-") && self.passes(Path::new(path))) {
+        if reproducer.is_some_and(|path| path.contains("/timeout-") && self.alone(Path::new(path)).is_ok()) {
             return Ok(figures);
         }
         let why = log.lines().find(|line| line.contains("panicked at") || line.contains("ERROR: libFuzzer"));
@@ -193,18 +211,20 @@ impl Target<'_> {
         )
     }
 
-    /// By the processor time that an input takes alone, however long it waits for it.
-    fn passes(&self, reproducer: &Path) -> bool {
+    /// One input, by the processor time that it takes, however long it waits for it.
+    fn alone(&self, input: &Path) -> Result<()> {
         let mut command = self.command();
-        command.args(limits(AT_MOST * 20)).arg(reproducer).stderr(Stdio::null());
-        let Ok(mut child) = command.spawn() else { return false };
-        let spent = spent_when_ended(&child);
-        let passed = child.wait().is_ok_and(|status| status.success());
-        passed && spent.is_ok_and(|spent| spent < AT_MOST as f64) && fs::remove_file(reproducer).is_ok()
+        command.args(limits(AT_MOST * 20)).arg(format!("-artifact_prefix={}/", self.directory("crashes").display()));
+        let mut child = command.arg(input).stderr(Stdio::null()).spawn().context("start it")?;
+        let spent = spent_when_ended(&child)?;
+        let status = child.wait().context("wait for it")?;
+        ensure!(status.success(), "{status} after {spent:.1} s");
+        ensure!(spent < AT_MOST as f64, "{spent:.1} s");
+        Ok(())
     }
 
     fn log_path(&self) -> PathBuf {
-        self.directory("crashes").with_extension("log")
+        self.directory("log")
     }
 
     fn log(&self) -> Result<File> {

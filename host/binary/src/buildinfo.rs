@@ -30,16 +30,20 @@ pub(super) fn read(image: &Image) -> Option<GoInfo> {
 
 impl Binary<'_> {
     /// Why there is no `GoInfo`, if the program looks like one of Go's.
-    pub fn why_no_go_info(&self) -> Option<&'static str> {
+    pub fn why_no_go_info(&self) -> Option<String> {
         if self.go().is_some() {
             return None;
         }
-        match find(&self.image).map(|header| header.get(15).is_some_and(|flags| flags & INLINE != 0)) {
-            Some(true) => Some("build info that ends before its strings do"),
-            Some(false) => Some("build info behind pointers, as Go before 1.18 wrote it"),
-            None if self.image.section(".gopclntab").is_some() => Some("functions of Go, but no build info"),
-            None => None,
-        }
+        let Some(header) = find(&self.image) else {
+            let table = self.image.section(".gopclntab")?;
+            return Some(format!("functions of Go at {:#x}, but no build info", table.address));
+        };
+        // The header is a part of the file.
+        let at = header.as_ptr().addr() - self.image.data.as_ptr().addr();
+        Some(match header.get(15).is_some_and(|flags| flags & INLINE != 0) {
+            true => format!("build info at offset {at:#x} that ends before its strings do"),
+            false => format!("build info at offset {at:#x} behind pointers, as Go before 1.18 wrote it"),
+        })
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use object::read::elf::ElfFile64;
-use object::{LittleEndian, Object, ObjectSection};
+use object::read::elf::{ElfFile64, FileHeader, SectionHeader};
+use object::{LittleEndian, Object, ObjectSection, elf};
 
 use crate::dwarf::{self, Layout};
-use crate::image::Image;
+use crate::image::{self, Image};
 use crate::{Binary, Error, Kind, TypeRef};
 
 type File<'d> = ElfFile64<'d, LittleEndian>;
@@ -161,7 +161,24 @@ fn alternate_link(file: &File) -> Option<AlternateLink> {
 }
 
 fn parse(data: &[u8]) -> Result<File<'_>, Error> {
-    ElfFile64::parse(data).map_err(|error| Error::Corrupt(format!("its symbol tables: {error}").to_lowercase()))
+    let file = ElfFile64::parse(data).map_err(|error| {
+        let places: Vec<_> = symbol_tables(data).iter().map(|place| format!("{place:#x}")).collect();
+        match places.is_empty() {
+            true => Error::Corrupt(format!("its headers, from 0x0 on: {error}").to_lowercase()),
+            false => Error::Corrupt(format!("its symbol tables, at {}: {error}", places.join(" and ")).to_lowercase()),
+        }
+    })?;
+    image::check_sections(data)?;
+    Ok(file)
+}
+
+/// Where in the file the tables are that are read together with the headers.
+fn symbol_tables(data: &[u8]) -> Vec<u64> {
+    let header = elf::FileHeader64::<LittleEndian>::parse(data).ok();
+    let sections = header.and_then(|header| header.section_headers(LittleEndian, data).ok()).unwrap_or_default();
+    let kinds = [elf::SHT_SYMTAB, elf::SHT_DYNSYM, elf::SHT_SYMTAB_SHNDX];
+    let tables = sections.iter().filter(|section| kinds.contains(&section.sh_type(LittleEndian)));
+    tables.map(|section| section.sh_offset(LittleEndian)).take(kinds.len()).collect()
 }
 
 /// By sections: a debug file's segments are those of the binary, and not in it.

@@ -12,6 +12,8 @@ type Header = elf::FileHeader64<LittleEndian>;
 /// More than the linkers make; keeps a search over all of them short.
 const MAX_SEGMENTS: usize = 256;
 const MAX_SECTIONS: usize = 65_536;
+/// Of their names together: all are read whenever one is looked for, and several may share one.
+const MAX_SECTION_NAMES: usize = 8 << 20;
 const PAGE: u64 = 4096;
 /// User space ends below; so sums of an address in a segment and a length in the file do not overflow.
 const MAX_ADDRESS: u64 = 1 << 56;
@@ -249,6 +251,21 @@ fn segments<'d>(header: &Header, data: &'d [u8]) -> Result<Vec<Segment<'d>>, Err
     Ok(segments)
 }
 
+/// Whether sections can be looked for by name in a file that is not the binary itself.
+pub(super) fn check_sections(data: &[u8]) -> Result<(), Error> {
+    sections(header(data)?, data).map(drop)
+}
+
+/// The table of sections' names; empty if there is none.
+fn strings<'d>(header: &Header, data: &'d [u8]) -> Result<&'d [u8], object::Error> {
+    let sections = header.section_headers(LittleEndian, data)?;
+    let index = if sections.is_empty() { 0 } else { header.shstrndx(LittleEndian, data)? };
+    match sections.get(index as usize).filter(|_| index != 0) {
+        Some(section) => section.data(LittleEndian, data),
+        None => Ok(&[]),
+    }
+}
+
 fn sections<'d>(header: &Header, data: &'d [u8]) -> Result<Vec<Section<'d>>, Error> {
     let endian = LittleEndian;
     let broken = |error| corrupt(error, "section headers", header.e_shoff(endian));
@@ -256,9 +273,19 @@ fn sections<'d>(header: &Header, data: &'d [u8]) -> Result<Vec<Section<'d>>, Err
     if table.len() > MAX_SECTIONS {
         return Err(Error::Corrupt(format!("{} sections at offset {:#x}", table.len(), header.e_shoff(endian))));
     }
+    let strings = strings(header, data).map_err(broken)?;
+    let mut left = MAX_SECTION_NAMES;
     let mut sections = Vec::new();
     for section in table.iter() {
-        let name = table.section_name(endian, section).map_err(broken)?;
+        let name = strings.get(section.sh_name(endian) as usize..).unwrap_or_default();
+        let name = &name[..name.len().min(left)];
+        let Some(name) = memchr::memchr(0, name).map(|end| &name[..end]) else {
+            let (at, names) = (header.e_shoff(endian), name.len());
+            return Err(Error::Corrupt(format!(
+                "section headers at offset {at:#x}: names that do not end, or are too long, the last after {names} bytes"
+            )));
+        };
+        left -= name.len();
         let Ok(name) = std::str::from_utf8(name) else { continue };
         sections.push(Section { name, address: section.sh_addr(endian) });
     }

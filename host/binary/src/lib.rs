@@ -183,7 +183,7 @@ impl<'d> Binary<'d> {
     /// Of a struct, in order.
     pub fn fields(&self, ty: &Type) -> Result<Vec<Field>, Error> {
         if !matches!(ty.kind, Kind::Struct | Kind::Union | Kind::Variants) {
-            return Err(Error::Missing(format!("struct {}", ty.name)));
+            return Err(Error::Missing(format!("fields of {}", ty.name)));
         }
         match ty.reference {
             TypeRef::Descriptor(address) => {
@@ -226,7 +226,8 @@ impl<'d> Binary<'d> {
             Part::Key | Part::Group => ty.kind == Kind::Map,
         };
         if !has {
-            return Err(Error::Missing(format!("{part:?} of {}", ty.name).to_lowercase()));
+            let part = format!("{part:?}").to_lowercase();
+            return Err(Error::Missing(format!("{part} of {}", ty.name)));
         }
         let address = match ty.reference {
             TypeRef::Dwarf(offset) => return self.dwarf()?.part(offset, part),
@@ -252,6 +253,7 @@ impl<'d> Binary<'d> {
 
     fn descriptor_named(&self, name: &str) -> Result<Option<u64>, Error> {
         let descriptors = self.descriptors()?;
+        let name = &names::natural(name);
         let mut found = self.links(&descriptors).named(&descriptors, name);
         if found.is_empty() {
             found = self.inventory(&descriptors).named(&descriptors, name);
@@ -259,7 +261,7 @@ impl<'d> Binary<'d> {
         let Some((&first, others)) = found.split_first() else { return Ok(None) };
         for &other in others {
             if !names::are_alike(&descriptors, first, other)? {
-                return Err(Error::Ambiguous { name: name.to_owned(), first, second: other });
+                return Err(Error::Ambiguous { name: name.to_string(), first, second: other });
             }
         }
         Ok(Some(first))

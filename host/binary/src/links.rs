@@ -87,7 +87,7 @@ impl<'d> Links<'d> {
         let own = self.own.get_or_init(|| {
             let names = self.offsets.iter().zip(0..).filter_map(|(offset, index)| {
                 let pointed = short_name(descriptors, offset)?.strip_prefix('*')?;
-                Some((hash(Parts::of(pointed)?.own), index))
+                Some((hash(&names::natural(Parts::of(pointed)?.own)), index))
             });
             let mut own: Vec<_> = names.collect();
             own.sort_unstable();

@@ -1,15 +1,23 @@
 //! Names of types with full package paths. Descriptors say a named type's package in full but print its last part only, and
 //! print composites with those; so composites are put together here, as Go's DWARF writes them.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use super::Error;
 use super::descriptors::{Descriptor, Descriptors, kinds};
+use super::dwarf::unescape;
 
 /// Longer ones are refused; protobuf's table of methods has 3 KiB, because it is a struct of functions of structs.
 pub(super) const MAX_BYTES: usize = 16 * 1024;
 const MAX_DEPTH: u32 = 32;
 pub(super) const MAX_PARTS: u32 = 4096;
+
+/// As it is written in a program. Type arguments have the dots of a path's last element as the linker escapes them: the type
+/// `main.Box[example.com/v1.0.0.T]` is called `main.Box[example.com/v1%2e0%2e0.T]` (seen in Go 1.27, not in 1.18).
+pub(super) fn natural(name: &str) -> Cow<'_, str> {
+    if name.contains('%') { Cow::Owned(unescape(name)) } else { Cow::Borrowed(name) }
+}
 
 pub(super) fn name(descriptors: &Descriptors, address: u64) -> Result<String, Error> {
     let mut text = String::new();
@@ -67,12 +75,12 @@ impl Writer<'_, '_, '_> {
         let short = self.descriptors.short_name(descriptor)?;
         let package = self.descriptors.package(descriptor)?;
         if package.is_empty() {
-            self.text.push_str(short);
+            self.text.push_str(&natural(short));
             return Ok(());
         }
         // A package's name has no dot, except of the one for what generic code is compiled for. What follows has full paths already.
         let own = short.strip_prefix("go.shape.").or_else(|| Some(short.split_once('.')?.1)).unwrap_or(short);
-        self.push(format_args!("{package}.{own}"));
+        self.push(format_args!("{}.{}", natural(package), natural(own)));
         Ok(())
     }
 
@@ -176,7 +184,7 @@ impl Writer<'_, '_, '_> {
     /// A name that is not exported belongs to its package.
     fn qualified(&mut self, package: &str, name: &str) {
         if !package.is_empty() && !name.starts_with(char::is_uppercase) {
-            self.push(format_args!("{package}."));
+            self.push(format_args!("{}.", natural(package)));
         }
         self.text.push_str(name);
     }

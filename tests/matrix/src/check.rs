@@ -2,8 +2,8 @@
 
 use uprobed_binary::{Binary, Error, GoInfo, Kind, Type, TypeRef};
 
-use crate::wanted::{Expected, Wanted};
 use crate::witness::{self, Struct, Witness};
+use uprobed_matrix::wanted::{Expected, Wanted};
 
 /// In bytes; longer names of types, which are those of structs without a name, are not read.
 const LONGEST_NAME: usize = 2048;

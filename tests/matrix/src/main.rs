@@ -5,7 +5,6 @@ mod check;
 mod compile;
 mod table;
 mod variant;
-mod wanted;
 mod witness;
 
 use std::fs;
@@ -14,11 +13,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use uprobed_binary::Binary;
+use uprobed_matrix::wanted::Wanted;
 
 use check::{Check, Outcome};
 use compile::Compiler;
 use variant::{Mode, Variant};
-use wanted::Wanted;
 use witness::Witness;
 
 const USAGE: &str = "usage: uprobed-matrix [--slice] [--kept DIRECTORY] [--reuse-only] [--table FILE] [WORD,WORD…]…

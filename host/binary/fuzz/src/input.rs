@@ -1,7 +1,6 @@
-//! An input: two bytes of choices, the lengths of all parts but the last (u16), the parts. Anything can be split like that.
+//! An input: two bytes of choices, the lengths of all parts but the last (u32), the parts. Anything can be split like that.
 
-/// Parts are shorter, so that lengths fit.
-const MAX_PART: usize = u16::MAX as usize;
+const LENGTH: usize = 4;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
@@ -19,8 +18,8 @@ impl Input {
         };
         let choices = take(2);
         let choices = [choices.first().copied().unwrap_or(0), choices.get(1).copied().unwrap_or(0)];
-        let mut lengths: Vec<usize> = take((parts - 1) * 2)
-            .chunks(2)
+        let mut lengths: Vec<usize> = take((parts - 1) * LENGTH)
+            .chunks(LENGTH)
             .map(|length| length.iter().rev().fold(0, |sum, &byte| sum << 8 | usize::from(byte)))
             .collect();
         lengths.resize(parts - 1, 0);
@@ -32,12 +31,9 @@ impl Input {
         let mut data = self.choices.to_vec();
         let (last, others) = self.parts.split_last().expect("a target has at least one part");
         for part in others {
-            let length = u16::try_from(part.len()).unwrap_or(u16::MAX);
-            data.extend(length.to_le_bytes());
+            data.extend((part.len() as u32).to_le_bytes());
         }
-        for part in others {
-            data.extend(&part[..part.len().min(MAX_PART)]);
-        }
+        others.iter().for_each(|part| data.extend(part));
         data.extend(last);
         data
     }
@@ -51,7 +47,7 @@ mod tests {
     fn is_split_as_it_was_joined() {
         let input = Input { choices: [3, 4], parts: vec![b"one".to_vec(), Vec::new(), b"three".to_vec()] };
         assert_eq!(Input::split(&input.join(), 3), input);
-        for data in [&b""[..], b"\x01", b"\x01\x02\xff", b"\x01\x02\xff\xff\xff\xffrest"] {
+        for data in [&b""[..], b"\x01", b"\x01\x02\xff", b"\x01\x02\xff\xff\xff\xff\xff\xff\xff\xffrest"] {
             assert_eq!(Input::split(data, 3).parts.len(), 3, "{data:?}");
         }
     }

@@ -23,6 +23,10 @@ pub trait Target {
     /// The executable around an input's parts.
     fn file(input: &Input) -> Vec<u8>;
     fn seeds() -> Vec<Seed>;
+    /// Seeds that are too large to be mutated.
+    fn large() -> Vec<Seed> {
+        Vec::new()
+    }
 }
 
 /// Headers, segments, sections, symbols, notes, dynamic relocations: the whole file.
@@ -49,6 +53,10 @@ impl Target for Elf {
 
     fn seeds() -> Vec<Seed> {
         seeds::elf::all()
+    }
+
+    fn large() -> Vec<Seed> {
+        seeds::large::elf()
     }
 }
 
@@ -85,6 +93,10 @@ impl Target for Pclntab {
     fn seeds() -> Vec<Seed> {
         seeds::pclntab::all()
     }
+
+    fn large() -> Vec<Seed> {
+        seeds::large::pclntab()
+    }
 }
 
 impl Target for Descriptors {
@@ -96,6 +108,10 @@ impl Target for Descriptors {
 
     fn seeds() -> Vec<Seed> {
         seeds::descriptors::all()
+    }
+
+    fn large() -> Vec<Seed> {
+        seeds::large::descriptors()
     }
 }
 
@@ -172,6 +188,10 @@ impl Target for Symbols {
     fn seeds() -> Vec<Seed> {
         seeds::symbols::all()
     }
+
+    fn large() -> Vec<Seed> {
+        seeds::large::symbols()
+    }
 }
 
 /// In the order of an input's parts.
@@ -217,6 +237,10 @@ impl Target for Dwarf {
 
     fn seeds() -> Vec<Seed> {
         seeds::dwarf::all()
+    }
+
+    fn large() -> Vec<Seed> {
+        seeds::large::dwarf()
     }
 }
 

@@ -7,12 +7,14 @@ use gimli::{DebugAbbrevOffset, LittleEndian, constants as dw};
 use object::read::elf::ElfFile64;
 
 use super::members::constant;
-use super::sections::{broken, section};
+use super::sections::section;
 use super::{GO_KIND, Slice};
 use crate::Error;
 
 /// Go's linker has one table for all units; C's compilers one for each.
 const MAX_PLANS: usize = 4096;
+/// Of an entry; some take no bytes, and Go's entries have ten at most.
+const MAX_ATTRIBUTES: usize = 64;
 /// Codes that are looked up without a search.
 const MAX_CODE: u64 = 1 << 16;
 
@@ -71,9 +73,8 @@ impl<'d> Plans<'d> {
             return Ok(plan.clone());
         }
         let section = gimli::DebugAbbrev::new(&self.abbreviations, LittleEndian);
-        let failed =
-            |error: &dyn std::fmt::Display| broken(".debug_abbrev", &format!("the table at {offset:#x}: {error}"));
-        let table = section.abbreviations(DebugAbbrevOffset(offset)).map_err(|error| failed(&error))?;
+        let failed = |error| Error::Corrupt(format!("the table at {offset:#x} of its .debug_abbrev: {error}"));
+        let table = section.abbreviations(DebugAbbrevOffset(offset)).map_err(failed)?;
         let mut plan = Vec::new();
         // Codes are given in order, without gaps, by every compiler there is.
         for code in 1..MAX_CODE {
@@ -142,8 +143,11 @@ impl Entry<'_> {
 }
 
 impl Steps {
-    /// None if the entry has a form that is not known here.
+    /// None if the entry has a form that is not known here, or more attributes than any of Go's.
     fn new(abbreviation: &gimli::Abbreviation, encoding: gimli::Encoding) -> Option<Self> {
+        if abbreviation.attributes().len() > MAX_ATTRIBUTES {
+            return None;
+        }
         let mut steps: Vec<Step> = Vec::new();
         let mut attributes = Vec::new();
         for attribute in abbreviation.attributes() {

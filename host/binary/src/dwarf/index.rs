@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use gimli::{AttributeValue, UnitType, constants as dw};
 
 use super::names::{ANONYMOUS, normal, unescape};
-use super::unit::{At, Files, MAX_NAME, Target, Unit};
+use super::unit::{At, Files, MAX_NAME, Target, Unit, readable};
 use super::{Slice, corrupt};
 use crate::Error;
 
@@ -16,8 +16,11 @@ const MAX_ENTRIES: usize = 4_000_000;
 const MAX_UNITS: usize = 1_000_000;
 /// Of scopes within scopes.
 const MAX_NESTING: usize = 64;
-/// Of all names together, read one after another.
-const MAX_TEXT: usize = 4 << 30;
+/// Of all names together with those of their scopes; large programs have some tens of MiB.
+const MAX_TEXT: usize = 512 << 20;
+/// Attributes for each byte of entries. Some take no bytes, but entries are not made of these alone.
+const MAX_ATTRIBUTES: usize = 4;
+const MIN_ATTRIBUTES: usize = 1 << 20;
 const NO_SCOPE: u32 = u32::MAX;
 
 #[derive(Default)]
@@ -31,8 +34,8 @@ pub(super) struct Index {
     nested: Vec<(At, u32)>,
     scopes: Vec<Scope>,
     signatures: HashMap<u64, At>,
-    /// Bytes of names read.
-    text: usize,
+    /// Bytes of names, and attributes, that may still be read.
+    left: Left,
     pub gaps: Gaps,
 }
 
@@ -43,9 +46,16 @@ pub(super) struct Gaps {
     first_error: Option<Error>,
     split: usize,
     first_split: Option<String>,
-    is_full: bool,
+    /// Where it became too much, and what.
+    full: Option<(At, &'static str)>,
     /// The alternate file, if it was not given.
     pub lacking: Option<String>,
+}
+
+#[derive(Default)]
+struct Left {
+    text: usize,
+    attributes: usize,
 }
 
 struct Scope {
@@ -74,15 +84,17 @@ struct Header<'a> {
 impl Index {
     pub fn read(files: &Files) -> Self {
         let mut index = Self::default();
+        let entries: usize = files.spaces().into_iter().map(|space| files.bytes(space).len()).sum();
+        index.left = Left { text: MAX_TEXT, attributes: entries.saturating_mul(MAX_ATTRIBUTES).max(MIN_ATTRIBUTES) };
         for space in files.spaces() {
             let end = files.bytes(space).len() as u64;
             let mut offset = 0;
-            while let Some(at) = At::new(space, offset).filter(|at| at.offset() < end) {
+            while let Some(at) = At::new(space, offset).filter(|at| at.offset() < end && index.gaps.full.is_none()) {
                 // Without a header there is no telling where the next unit is.
                 let header = match files.header(at) {
                     Ok(header) if index.units.len() < MAX_UNITS => header,
                     Ok(_) => {
-                        index.gaps.is_full = true;
+                        index.gaps.full = Some((at, "units"));
                         break;
                     }
                     Err(error) => {
@@ -146,6 +158,7 @@ impl Index {
     fn unit(&mut self, unit: &Unit) -> Result<(), Error> {
         if let Some(name) = unit.split() {
             self.gaps.split += 1;
+            self.left.text = self.left.text.saturating_sub(name.len());
             self.gaps.first_split.get_or_insert(name);
         }
         let failed = |error| corrupt(unit.at, error);
@@ -157,6 +170,10 @@ impl Index {
             while open.last().is_some_and(|last| last.depth >= depth) {
                 open.pop();
             }
+            let Some(left) = self.left.attributes.checked_sub(abbreviation.attributes().len()) else {
+                return Ok(self.full(unit.place(offset), "attributes"));
+            };
+            self.left.attributes = left;
             let tag = abbreviation.tag();
             let is_scope = is_scope(tag) && abbreviation.has_children() && open.len() < MAX_NESTING;
             // The unit itself, at depth 0, is open without being a scope.
@@ -175,10 +192,12 @@ impl Index {
             }
             let Some(at) = unit.place(offset) else { continue };
             let name = self.full_name(unit, &header, prefix, tag, offset)?;
+            if self.left.text == 0 {
+                return Ok(self.full(Some(at), "text in names"));
+            }
             let Some(name) = name.filter(|name| name.len() <= MAX_NAME) else { continue };
             if is_type(tag) && !self.add(unit, at, &name, &header, &mut open) {
-                self.gaps.is_full = true;
-                return Ok(());
+                return Ok(self.full(Some(at), "types"));
             }
             if is_scope {
                 open.push(Open { depth, at, prefix: Some(name + "::"), scope: NO_SCOPE });
@@ -187,16 +206,20 @@ impl Index {
         Ok(())
     }
 
+    fn full(&mut self, at: Option<At>, of: &'static str) {
+        self.gaps.full = at.map(|at| (at, of));
+    }
+
     /// With its scopes' names. None if it has no name, and so neither has what is in it.
     fn full_name(
-        &self,
+        &mut self,
         unit: &Unit,
         header: &Header,
         prefix: &str,
         tag: gimli::DwTag,
         offset: gimli::UnitOffset,
     ) -> Result<Option<String>, Error> {
-        let own = header.name.and_then(|name| unit.string(name));
+        let own = header.name.and_then(|name| self.string(unit, name));
         Ok(match (own, header.specification) {
             (Some(name), _) if unit.is_go() => Some(unescape(&name)),
             // Defined outside of the class that declares it, or a further part of a namespace (`DW_AT_extension`).
@@ -204,25 +227,47 @@ impl Index {
                 Target::At(at) => self.name_of(unit, at),
                 Target::Signature(_) => None,
             },
-            (Some(name), None) => Some(format!("{prefix}{name}")),
-            (None, None) if tag == dw::DW_TAG_namespace => Some(format!("{prefix}{ANONYMOUS}")),
+            (Some(name), None) => Some(self.join(prefix, &name)),
+            (None, None) if tag == dw::DW_TAG_namespace => Some(self.join(prefix, ANONYMOUS)),
             (None, None) => None,
         })
     }
 
     /// Of a declaration earlier in the unit. `nested` is in the order of the walk still, which is that of the offsets.
-    fn name_of(&self, unit: &Unit, at: At) -> Option<String> {
-        let mut name = unit.name_of(at)?;
-        for scope in self.scopes(at) {
-            name = format!("{}::{name}", unit.name_of(scope).unwrap_or_else(|| ANONYMOUS.into()));
+    fn name_of(&mut self, unit: &Unit, at: At) -> Option<String> {
+        let mut name = self.own_name(unit, at)?;
+        let scopes: Vec<_> = self.scopes(at).collect();
+        for scope in scopes {
+            let own = self.own_name(unit, scope).unwrap_or_else(|| ANONYMOUS.into());
+            name = self.join(&(own + "::"), &name);
+            if name.len() > MAX_NAME || self.left.text == 0 {
+                return None;
+            }
         }
         Some(name)
     }
 
+    fn own_name(&mut self, unit: &Unit, at: At) -> Option<String> {
+        let entry = unit.entry(unit.offset_of(at)?).ok()?;
+        self.left.attributes = self.left.attributes.saturating_sub(entry.attrs().len());
+        self.string(unit, entry.attr_value(dw::DW_AT_name)?)
+    }
+
+    /// Several entries may share a long name, so that what it takes to read it counts each time.
+    fn string(&mut self, unit: &Unit, value: AttributeValue<Slice>) -> Option<String> {
+        let text = unit.bytes(value)?;
+        self.left.text = self.left.text.saturating_sub(text.len());
+        readable(text)
+    }
+
+    fn join(&mut self, prefix: &str, name: &str) -> String {
+        self.left.text = self.left.text.saturating_sub(prefix.len() + name.len());
+        format!("{prefix}{name}")
+    }
+
     /// Whether there was room.
     fn add(&mut self, unit: &Unit, at: At, name: &str, header: &Header, open: &mut [Open]) -> bool {
-        self.text = self.text.saturating_add(name.len());
-        if self.text > MAX_TEXT || self.names.len() >= MAX_ENTRIES || self.scopes.len() + open.len() >= MAX_ENTRIES {
+        if self.names.len() >= MAX_ENTRIES || self.scopes.len() + open.len() >= MAX_ENTRIES {
             return false;
         }
         if !open.is_empty() && header.specification.is_none() {
@@ -266,22 +311,27 @@ impl Gaps {
 
     /// Why a name may be there although it was not found.
     pub fn explain(&self, name: &str) -> Option<Error> {
-        if let (Some(error), count) = (&self.first_error, self.unreadable) {
+        if let Some((at, of)) = self.full {
             return Some(Error::Corrupt(format!(
-                "{name} is not in its DWARF as far as it can be read; {count} units cannot, the first for this: {error}"
+                "its DWARF has more {of} than are read; {name} is not in what comes before {at}"
+            )));
+        }
+        if let (Some(error), count) = (&self.first_error, self.unreadable) {
+            let why = match error {
+                Error::Corrupt(why) | Error::Refused(why) => why.clone(),
+                error => error.to_string(),
+            };
+            return Some(Error::Corrupt(format!(
+                "{name} is not in its DWARF as far as that can be read; {count} units cannot, the first for this: {why}"
             )));
         }
         if let Some(first) = &self.first_split {
             let count = self.split;
-            let text = format!("{name}, as {count} units are in split files (.dwo) like {first}, which are not read,");
+            let text = format!("{name} (but {count} units are in files like {first}, which are not read)");
             return Some(Error::Missing(text));
         }
-        if let Some(path) = &self.lacking {
-            return Some(Error::Missing(format!("{name}, as the alternate debug file {path} was not given,")));
-        }
-        let full =
-            || Error::Corrupt(format!("its DWARF has more than {MAX_ENTRIES} types; {name} is not among the first"));
-        self.is_full.then(full)
+        let path = self.lacking.as_ref()?;
+        Some(Error::Missing(format!("{name} (but the alternate debug file {path} was not given)")))
     }
 }
 

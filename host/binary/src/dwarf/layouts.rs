@@ -10,7 +10,7 @@ use object::read::elf::ElfFile64;
 
 use super::forms::{Attributes, Plan, Plans};
 use super::names::unescape;
-use super::sections::compressed;
+use super::sections::{compressed, place};
 use super::stream::Stream;
 use super::{MAX_FIELDS, Slice};
 use crate::Error;
@@ -44,17 +44,17 @@ pub(crate) fn layouts(
     for only in [Some(WITH_TYPES), None] {
         let info = file.section_by_name(".debug_info").ok_or_else(|| Error::Missing("DWARF".into()))?;
         let mut search = Search {
-            stream: Stream::new(compressed(".debug_info", &info)?)?,
+            stream: Stream::new(compressed(".debug_info", &info)?, place(&info))?,
             plans: Plans::read(file)?,
-            wanted: names.iter().map(|&name| (name.to_owned(), None)).collect(),
+            wanted: names.iter().map(|name| (unescape(name), None)).collect(),
             has_types: false,
         };
         if !search.run(only)? {
             return Ok(None);
         }
         if search.has_types {
-            let found = search.wanted.into_iter().filter_map(|(name, layout)| Some((name, layout?)));
-            return Ok(Some(found.collect()));
+            let found = |name: &&str| Some(((*name).to_owned(), search.wanted.get(&unescape(name))?.clone()?));
+            return Ok(Some(names.iter().filter_map(found).collect()));
         }
     }
     Ok(Some(HashMap::new()))
@@ -63,6 +63,7 @@ pub(crate) fn layouts(
 struct Search<'d> {
     stream: Stream<'d>,
     plans: Plans<'d>,
+    /// By names without escapes.
     wanted: HashMap<String, Option<Layout>>,
     has_types: bool,
 }

@@ -23,6 +23,10 @@ impl<'d> Dwarf<'d> {
     /// None if nothing has the name; an error if different types have it.
     pub fn named(&self, name: &str) -> Result<Option<Type>, Error> {
         let mut found = self.one(name, None, Self::layout)?;
+        // A path with the linker's escapes, as it is in no name here.
+        if found.is_none() && name.contains('%') {
+            found = self.one(&unescape(name), None, Self::layout)?;
+        }
         if found.is_none()
             && let Some((inner, tags)) = TAGS.iter().find_map(|(word, tags)| Some((name.strip_prefix(word)?, tags)))
         {
@@ -60,7 +64,9 @@ impl<'d> Dwarf<'d> {
         let mut failure = None;
         for (count, at) in self.index.named(name).enumerate() {
             if count == MAX_NAMESAKES || budget == 0 {
-                return Err(Error::Refused(format!("more types are called {name} than can be compared")));
+                return Err(Error::Refused(format!(
+                    "more types are called {name} than can be compared with each other, the next of them at {at}"
+                )));
             }
             let place = self.place(at)?;
             if !place.unit.is_go() && !self.is_called(&place, name)? {

@@ -190,11 +190,11 @@ impl<'d> Dwarf<'d> {
     }
 
     /// The type of a member that is its own reference: some bits, or what has no place that could be told.
-    pub(super) fn bits(&self, place: &Place, member: &Entry) -> Result<Type, Error> {
+    pub(super) fn bits(&self, place: &Place, member: &Entry, depth: u32) -> Result<Type, Error> {
         let ty = self.reference(place, member, dw::DW_AT_type)?;
         let ty = ty.ok_or_else(|| Error::Missing(format!("type of the member at {}", place.at)))?;
         let (offset, size) = match self.location(place, member, ty)? {
-            Location::At(_) => return self.resolve(ty.0),
+            Location::At(_) => return self.resolve_within(ty.0, depth),
             Location::Bits(offset, size) => ((offset % 8) as u8, size as u8),
             Location::Unknown => {
                 let what = if member.tag() == dw::DW_TAG_inheritance { "virtual base class" } else { "member" };
@@ -205,7 +205,7 @@ impl<'d> Dwarf<'d> {
                 )));
             }
         };
-        let ty = self.resolve(ty.0)?;
+        let ty = self.resolve_within(ty.0, depth)?;
         let signed = match ty.kind {
             Kind::Int { signed, .. } => signed,
             Kind::Bool => false,

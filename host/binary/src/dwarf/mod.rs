@@ -16,6 +16,7 @@ mod unit;
 
 pub use layouts::Layout;
 pub(crate) use layouts::layouts;
+pub(crate) use names::unescape;
 pub(crate) use sections::has_dwarf;
 
 use gimli::{EndianSlice, LittleEndian, UnitOffset, constants as dw};
@@ -75,9 +76,10 @@ impl<'d> Dwarf<'d> {
     fn at(&self, target: Target) -> Result<At, Error> {
         match target {
             Target::At(at) => Ok(at),
-            Target::Signature(signature) => self.index.signature(signature).ok_or_else(|| {
-                Error::Missing(format!("unit for the type of signature {signature:#018x} in the binary's DWARF"))
-            }),
+            Target::Signature(signature) => self
+                .index
+                .signature(signature)
+                .ok_or_else(|| Error::Missing(format!("unit for the type of signature {signature:#018x}"))),
         }
     }
 

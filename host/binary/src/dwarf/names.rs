@@ -18,7 +18,7 @@ pub(super) fn normal(name: &str) -> String {
 }
 
 /// Go's linker writes dots in a path's last element, and what is not printable, as `%2e`.
-pub(super) fn unescape(name: &str) -> String {
+pub(crate) fn unescape(name: &str) -> String {
     let mut parts = name.split('%');
     let mut text = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {

@@ -19,7 +19,7 @@ impl<'d> Dwarf<'d> {
             Part::Group => return self.group(&place, &entry),
         };
         let part = self.reference(&place, &entry, attribute)?;
-        let part = part.ok_or_else(|| Error::Missing(format!("what the type at {at} is made of")))?;
+        let part = part.ok_or_else(|| Error::Missing(format!("type that the one at {at} is made of")))?;
         self.resolve(part.0)
     }
 
@@ -37,14 +37,14 @@ impl<'d> Dwarf<'d> {
             return self.resolve_within(rest.0, depth + 1);
         }
         let element = self.reference(place, entry, dw::DW_AT_type)?;
-        let element = element.ok_or_else(|| Error::Missing(format!("what the array at {} is of", place.at)))?;
+        let element = element.ok_or_else(|| Error::Missing(format!("type that the array at {} is of", place.at)))?;
         self.resolve_within(element.0, depth + 1)
     }
 
     /// Go's linker makes these structs up for debuggers: `hash<K,V>` with `buckets *bucket<K,V>` up to 1.23, and from 1.24 on (unless
     /// built with `noswissmap`) `map<K,V>` with `dirPtr **table<K,V>`, whose `groups` have the groups' address in `data`.
     fn group(&self, place: &Place, entry: &Entry) -> Result<Type, Error> {
-        let missing = || Error::Missing(format!("group of the map at {} in its DWARF", place.at));
+        let missing = || Error::Missing(format!("group of the map at {}", place.at));
         let mut ty = self.resolve(self.reference(place, entry, dw::DW_AT_type)?.ok_or_else(missing)?.0)?;
         for _ in 0..MAX_DEPTH {
             let TypeRef::Dwarf(at) = ty.reference else { return Err(missing()) };

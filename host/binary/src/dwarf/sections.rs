@@ -76,7 +76,7 @@ pub(crate) fn has_dwarf(file: &ElfFile64<'_, object::LittleEndian>) -> bool {
 
 /// As it stands in the file, once its header was found to claim nothing impossible.
 pub(super) fn compressed<'d>(name: &str, section: &impl ObjectSection<'d>) -> Result<CompressedData<'d>, Error> {
-    let data = section.compressed_data().map_err(|error| broken(name, &error))?;
+    let data = section.compressed_data().map_err(|error| broken(name, place(section), &error))?;
     let length = data.data.len() as u64;
     let likely = match data.format {
         CompressionFormat::None => true,
@@ -87,7 +87,8 @@ pub(super) fn compressed<'d>(name: &str, section: &impl ObjectSection<'d>) -> Re
     match likely {
         true => Ok(data),
         false => Err(Error::Corrupt(format!(
-            "its {name} claims to be {} bytes, compressed to {length}",
+            "its {name} at {:#x} claims to be {} bytes, compressed to {length}",
+            place(section),
             data.uncompressed_size
         ))),
     }
@@ -96,11 +97,19 @@ pub(super) fn compressed<'d>(name: &str, section: &impl ObjectSection<'d>) -> Re
 /// Whole; empty if there is none.
 pub(super) fn section<'d>(file: &ElfFile64<'d, object::LittleEndian>, name: &str) -> Result<Bytes<'d>, Error> {
     match file.section_by_name(name) {
-        Some(section) => compressed(name, &section)?.decompress().map_err(|error| broken(name, &error)),
+        Some(section) => {
+            compressed(name, &section)?.decompress().map_err(|error| broken(name, place(&section), &error))
+        }
         None => Ok(Cow::Borrowed(&[])),
     }
 }
 
-pub(super) fn broken(name: &str, error: &dyn std::fmt::Display) -> Error {
-    Error::Corrupt(format!("its {name}: {error}").to_lowercase())
+/// Where a section begins in the file.
+pub(super) fn place<'d>(section: &impl ObjectSection<'d>) -> u64 {
+    section.compressed_file_range().map_or(0, |range| range.offset)
+}
+
+/// At an offset in the file.
+pub(super) fn broken(name: &str, at: u64, error: &dyn std::fmt::Display) -> Error {
+    Error::Corrupt(format!("its {name} at {at:#x}: {error}").to_lowercase())
 }

@@ -8,6 +8,7 @@ use std::io::Read;
 use super::sections::broken;
 use crate::Error;
 
+const NAME: &str = ".debug_info";
 /// Of what is decompressed at a time.
 const WINDOW: usize = 256 << 10;
 
@@ -19,6 +20,8 @@ pub(super) struct Stream<'d> {
     /// The offset in the section of `window[at]`.
     offset: u64,
     length: u64,
+    /// Of the section, in the file.
+    place: u64,
 }
 
 enum Source<'d> {
@@ -28,18 +31,19 @@ enum Source<'d> {
 }
 
 impl<'d> Stream<'d> {
-    pub fn new(section: CompressedData<'d>) -> Result<Self, Error> {
+    /// Of a section that is at this place in the file.
+    pub fn new(section: CompressedData<'d>, place: u64) -> Result<Self, Error> {
         let input = section.data;
         let source = match section.format {
             CompressionFormat::None => Source::Whole(input),
             CompressionFormat::Zlib => Source::Zlib { input, state: Box::new(Decompress::new(true)), taken: 0 },
             CompressionFormat::Zstandard => {
-                let decoder = StreamingDecoder::new(input).map_err(|error| broken(".debug_info", &error))?;
+                let decoder = StreamingDecoder::new(input).map_err(|error| broken(NAME, place, &error))?;
                 Source::Zstandard(Box::new(decoder))
             }
-            _ => return Err(Error::Corrupt("its .debug_info: compressed in a way that is not known".into())),
+            _ => return Err(broken(NAME, place, &"compressed in a way that is not known")),
         };
-        Ok(Self { source, window: Vec::new(), at: 0, offset: 0, length: section.uncompressed_size })
+        Ok(Self { source, window: Vec::new(), at: 0, offset: 0, length: section.uncompressed_size, place })
     }
 
     pub fn offset(&self) -> u64 {
@@ -96,13 +100,14 @@ impl<'d> Stream<'d> {
             self.window.resize(from + more, 0);
             let count = self.source.read(&mut self.window[from..]);
             let count = count.map_err(|error| {
-                broken(".debug_info", &format!("compressed data broken at {:#x}: {error}", end + from as u64))
+                let at = end + from as u64;
+                broken(NAME, self.place, &format!("compressed data broken where {at:#x} of it should follow: {error}"))
             })?;
             self.window.truncate(from + count);
             if count == 0 {
                 let text =
                     format!("compressed data ends at {:#x}, not at {:#x}", self.offset + from as u64, self.length);
-                return Err(broken(".debug_info", &text));
+                return Err(broken(NAME, self.place, &text));
             }
             more -= count;
         }

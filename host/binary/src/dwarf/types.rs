@@ -2,7 +2,7 @@
 
 use gimli::{AttributeValue, constants as dw};
 
-use super::names::{ANONYMOUS, unescape};
+use super::names::ANONYMOUS;
 use super::*;
 
 /// Where a type is said what it is, and the first name on the way there.
@@ -16,16 +16,18 @@ impl<'d> Dwarf<'d> {
         self.resolve_within(reference, 0)
     }
 
-    /// An array's size is that of what it is of; `depth` counts such steps.
+    /// An array's size is that of what it is of, and a bit field's sign that of its type; `depth` counts such steps.
     pub(super) fn resolve_within(&self, reference: u64, depth: u32) -> Result<Type, Error> {
         let at = At(reference);
         if depth > MAX_DEPTH {
-            return Err(Error::Corrupt(format!("its DWARF: the array at {at} is of more than {MAX_DEPTH} arrays")));
+            return Err(Error::Corrupt(format!(
+                "its DWARF: the type at {at} is made of itself, or of more than {MAX_DEPTH} others"
+            )));
         }
         let member = self.place(at)?;
         let entry = member.entry()?;
         if matches!(entry.tag(), dw::DW_TAG_member | dw::DW_TAG_inheritance) {
-            return self.bits(&member, &entry);
+            return self.bits(&member, &entry, depth + 1);
         }
         let definition = self.definition(at)?;
         let place = &definition.place;
@@ -79,7 +81,12 @@ impl<'d> Dwarf<'d> {
             }
             match self.reference(&place, &entry, dw::DW_AT_type)? {
                 Some(next) => at = next,
-                None => return Err(Error::Missing(format!("type behind {}", name.unwrap_or_else(|| "void".into())))),
+                None => {
+                    return Err(Error::Missing(format!(
+                        "type behind {} (at {at})",
+                        name.unwrap_or_else(|| "void".into())
+                    )));
+                }
             }
         }
         Err(Error::Corrupt(format!("its DWARF: the type at {at} is a name for itself")))

@@ -245,9 +245,14 @@ impl<'a> Unit<'a> {
     }
 
     pub fn string(&self, value: AttributeValue<Slice>) -> Option<String> {
+        readable(self.bytes(value)?)
+    }
+
+    /// A string as it stands there, or so much of one too long that it is seen to be.
+    pub fn bytes<'b>(&'b self, value: AttributeValue<Slice<'b>>) -> Option<&'b [u8]> {
         let sections = self.files.sections(self.at.space());
-        let text = match value {
-            AttributeValue::String(text) => text.slice(),
+        Some(match value {
+            AttributeValue::String(text) => &text.slice()[..text.len().min(MAX_NAME + 1)],
             AttributeValue::DebugStrRef(offset) => text_at(sections.strings(), offset.0)?,
             AttributeValue::DebugStrRefSup(offset) => text_at(self.files.alternate.as_ref()?.strings(), offset.0)?,
             AttributeValue::DebugLineStrRef(offset) => text_at(sections.line_strings(), offset.0)?,
@@ -257,9 +262,7 @@ impl<'a> Unit<'a> {
                 text_at(sections.strings(), offset.0)?
             }
             _ => return None,
-        };
-        let text = (text.len() <= MAX_NAME).then_some(text)?;
-        Some(String::from_utf8_lossy(text).into_owned())
+        })
     }
 
     /// What an attribute refers to.
@@ -276,7 +279,7 @@ impl<'a> Unit<'a> {
             }
             AttributeValue::DebugInfoRefSup(_) => {
                 let at = self.place(of).unwrap_or(self.at);
-                return Err(Error::Missing(format!("alternate debug file, which the type at {at} is in")));
+                return Err(Error::Missing(format!("alternate debug file, which the type at {at} refers to,")));
             }
             AttributeValue::DebugTypesRef(signature) => return Ok(Target::Signature(signature.0)),
             _ => None,
@@ -287,10 +290,15 @@ impl<'a> Unit<'a> {
     }
 }
 
+/// None if it is too long for a name.
+pub(super) fn readable(text: &[u8]) -> Option<String> {
+    (text.len() <= MAX_NAME).then(|| String::from_utf8_lossy(text).into_owned())
+}
+
 fn text_at(section: &[u8], offset: usize) -> Option<&[u8]> {
     let text = section.get(offset..)?;
     let text = &text[..text.len().min(MAX_NAME + 1)];
-    text.split(|&byte| byte == 0).next()
+    Some(&text[..memchr::memchr(0, text).unwrap_or(text.len())])
 }
 
 #[derive(Clone, Copy, Debug)]

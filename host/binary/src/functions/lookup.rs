@@ -18,6 +18,11 @@ pub enum NotFound {
         /// What a C compiler made of it, with arguments of its own.
         variants: Vec<String>,
     },
+    /// With the link-time address of the first function whose name is not read.
+    #[error(
+        "no function {name} before that at {at:#x}, from which on names are not read: they have more text than such a file can"
+    )]
+    Unread { name: String, at: u64 },
     #[error("{name} may be any of {count} functions: {}", .candidates.join(", "))]
     Ambiguous { name: String, count: usize, candidates: Vec<String> },
     #[error("{0} is chosen when the program starts: its symbol (an IFUNC) leads to the function that chooses")]
@@ -49,7 +54,10 @@ impl<'d> Binary<'d> {
             found.retain(|function| function.role == Role::Body);
         }
         match found.len() {
-            0 => Err(NotFound::Absent { name: name.to_owned(), variants: Vec::new() }),
+            0 => Err(match self.function_table().unread() {
+                Some(at) => NotFound::Unread { name: name.to_owned(), at },
+                None => NotFound::Absent { name: name.to_owned(), variants: Vec::new() },
+            }),
             1 => Ok(found.remove(0)),
             count => {
                 let listed = found.into_iter().take(LISTED);
@@ -63,7 +71,9 @@ impl<'d> Binary<'d> {
     pub fn functions_named(&self, name: &str) -> Vec<Function> {
         let table = self.function_table();
         let mut numbers = table.same(name.as_bytes());
-        if numbers.is_empty() && (self.go().is_none() || name.contains("::") || name.contains(')')) {
+        // In a Go program a name like `(*T).Method` that is not there is no reason to look through what C left in it.
+        let is_foreign = || name.contains("::") || name.contains(')') && !name.contains("(*") && !name.contains('/');
+        if numbers.is_empty() && (self.go().is_none() || is_foreign()) {
             numbers = Query::new(name).map(|query| query.search(table.symbol_names())).unwrap_or_default();
         }
         let mut found: Vec<_> = numbers.into_iter().filter_map(|number| table.get(&self.image, number)).collect();

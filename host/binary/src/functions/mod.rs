@@ -28,6 +28,12 @@ const MAX_FUNCTIONS: u32 = 16_000_000;
 const MAX_SAME: usize = 10_000;
 /// Of them, those that are asked what one of them is; there are two at most of Go's, one for each ABI.
 const MAX_TWINS: usize = 64;
+/// Of them, those whose code is looked at.
+const MAX_CALLERS: usize = 4;
+/// Names may be so much longer together than the files they are in, as several symbols share one name: in files of linkers, they are
+/// shorter.
+const MAX_TEXT_TIMES: usize = 4;
+const MIN_TEXT: usize = 64 << 20;
 /// From here on Go's table has the type arguments of generic functions.
 const NAMES_ARGUMENTS: u32 = 21;
 
@@ -36,8 +42,16 @@ pub(super) struct Functions<'d> {
     pclntab: Option<Pclntab<'d>>,
     /// Of the program, then of its debug file.
     symbols: Vec<Symbols<'d>>,
-    by_name: OnceLock<Index>,
+    /// Bytes of all names that are read.
+    max_text: usize,
+    by_name: OnceLock<ByName>,
     by_address: OnceLock<Vec<(u64, u32)>>,
+}
+
+struct ByName {
+    index: Index,
+    /// So many functions have a name that is read.
+    count: u32,
 }
 
 type File<'d> = ElfFile64<'d, LittleEndian>;
@@ -51,16 +65,32 @@ enum Place<'a, 'd> {
 impl<'d> Functions<'d> {
     /// Symbols are the program's, then those of its debug file.
     pub fn new(image: &Image<'d>, is_go: bool, pclntab: Option<Pclntab<'d>>, debug: Option<&File<'d>>) -> Self {
+        let bytes = image.data.len().saturating_add(debug.map_or(0, |file| file.data().len()));
+        let max_text = bytes.saturating_mul(MAX_TEXT_TIMES).max(MIN_TEXT);
         let mut symbols = Vec::new();
         if let Some(file) = image.file() {
             symbols.extend(Symbols::full(&file));
             symbols.extend(Symbols::dynamic(&file, image.data));
         }
         symbols.extend(debug.and_then(Symbols::full));
-        Self { is_go, pclntab, symbols, by_name: OnceLock::new(), by_address: OnceLock::new() }
+        Self { is_go, pclntab, symbols, max_text, by_name: OnceLock::new(), by_address: OnceLock::new() }
     }
 
+    /// Those whose names are read: all of them, in a file that a linker made.
     pub fn len(&self) -> u32 {
+        self.by_name().count
+    }
+
+    /// The link-time address of the first function whose name is not read, because those before it have more text than there can be.
+    pub fn unread(&self) -> Option<u64> {
+        let first = Some(self.len()).filter(|&count| count < self.all())?;
+        Some(match self.place(first)? {
+            Place::Go(pclntab, index) => pclntab.place(index)?.0,
+            Place::Symbol(symbols, index) => symbols.address(index)?,
+        })
+    }
+
+    fn all(&self) -> u32 {
         let symbols: usize = self.symbols.iter().map(Symbols::len).sum();
         let len = symbols.saturating_add(self.pclntab.as_ref().map_or(0, |pclntab| pclntab.count as usize));
         u32::try_from(len).map_or(MAX_FUNCTIONS, |len| len.min(MAX_FUNCTIONS))
@@ -149,11 +179,31 @@ impl<'d> Functions<'d> {
     }
 
     fn index(&self) -> &Index {
+        &self.by_name().index
+    }
+
+    fn by_name(&self) -> &ByName {
         self.by_name.get_or_init(|| {
-            let count = self.len();
+            let all = self.all();
+            let (mut left, mut count) = (self.max_text, 0);
+            let affordable = (0..all).map_while(|number| {
+                left = left.checked_sub(self.cost(number))?;
+                count = number + 1;
+                Some(number)
+            });
             let hashed = |number| Some((names::hash(self.plain_name(number)?), number));
-            Index::new(count, (0..count).filter_map(hashed))
+            let index = Index::new(all, affordable.filter_map(hashed));
+            ByName { index, count }
         })
+    }
+
+    /// Bytes that are read to get a function's name.
+    fn cost(&self, number: u32) -> usize {
+        match self.place(number) {
+            Some(Place::Go(pclntab, index)) => pclntab.name(index).map_or(pclntab::MAX_NAME, <[u8]>::len),
+            Some(Place::Symbol(symbols, index)) => symbols.cost(index),
+            None => 0,
+        }
     }
 
     /// Symbols by address, those that Go's table has too.
@@ -164,7 +214,7 @@ impl<'d> Functions<'d> {
                 Place::Symbol(symbols, index) => Some((symbols.address(index)?, number)),
                 Place::Go(..) => None,
             };
-            let mut sorted: Vec<_> = (first..self.len()).filter_map(address).collect();
+            let mut sorted: Vec<_> = (first..self.all()).filter_map(address).collect();
             sorted.sort_unstable();
             sorted
         })
@@ -200,7 +250,8 @@ impl<'d> Functions<'d> {
         let same = self.index().of(names::hash(symbol.name)).take(MAX_TWINS);
         same.filter(|&other| other < number).any(|other| match self.place(other) {
             Some(Place::Symbol(symbols, index)) => {
-                symbols.get(index).is_some_and(|it| it.address == symbol.address && it.name == symbol.name)
+                let is_there = symbols.address(index) == Some(symbol.address);
+                is_there && symbols.get(index).is_some_and(|it| it.name == symbol.name)
             }
             _ => false,
         })
@@ -262,8 +313,9 @@ impl<'d> Functions<'d> {
                 Place::Symbol(symbols, index) => symbols.get(index),
                 Place::Go(..) => None,
             });
-        let mut twins = others.filter(|it| names::without_abi(it.name).0 == plain && it.address != symbol.address);
-        let is_wrapper = twins.any(|twin| text::calls(image, symbol.address, symbol.size, twin.address));
+        let twins = others.filter(|it| names::without_abi(it.name).0 == plain && it.address != symbol.address);
+        let is_wrapper =
+            twins.take(MAX_CALLERS).any(|twin| text::calls(image, symbol.address, symbol.size, twin.address));
         let is_made = plain.ends_with(b"-fm") || plain.starts_with(b"type:.") || plain.starts_with(b"type..");
         (convention, if is_wrapper || is_made { Role::Wrapper } else { Role::Body })
     }

@@ -9,7 +9,8 @@ use super::super::image::Image;
 use super::super::moduledata::Moduledata;
 
 const MAX_FUNCTIONS: u64 = 16_000_000;
-const MAX_NAME: usize = 16 * 1024;
+/// Of a name.
+pub(super) const MAX_NAME: usize = 16 * 1024;
 /// Of a `runtime._func` until 1.19; 1.20 put the line where a function begins before the id.
 const OLD_RECORD: usize = 40;
 const RECORD: usize = 44;

@@ -57,7 +57,7 @@ fn names_the_file_that_it_lacks() {
     for version in ["-gdwarf-4", "-gdwarf-5"] {
         let program = Native::compile(&source, &[version, "-gsplit-dwarf"]).read("program");
         let expected =
-            "no item, as 1 units are in split files (.dwo) like program-main.dwo, which are not read, in the binary";
+            "no item (but 1 units are in files like program-main.dwo, which are not read) in the binary";
         assert_eq!(size(&Binary::parse(&program).unwrap(), "item").unwrap_err(), expected, "{version}");
     }
 }
@@ -71,7 +71,7 @@ fn names_the_alternate_file_that_it_lacks() {
     let binary = Binary::parse(&bytes).unwrap();
     assert_eq!(binary.alternate_link(), Some(AlternateLink { path: "/shared/types".into(), build_id: "abcd".into() }));
     assert_eq!(size(&binary, "item"), Ok(Some(4)));
-    let expected = "no other, as the alternate debug file /shared/types was not given, in the binary";
+    let expected = "no other (but the alternate debug file /shared/types was not given) in the binary";
     assert_eq!(size(&binary, "other").unwrap_err(), expected);
     let error = binary.with_alternate_debug_file(&bytes).err().expect("it is another").to_string();
     assert!(error.starts_with("not the debug file of this binary: the alternate file's build id is "), "{error}");
@@ -87,8 +87,8 @@ fn says_which_units_it_cannot_read() {
     let (at, _) = file.section_by_name(".debug_info").unwrap().file_range().unwrap();
     // The version of the only unit.
     bytes[at as usize + 4] = 9;
-    let expected = "a truncated or corrupt ELF file: item is not in its DWARF as far as it can be read; 1 units cannot, the first for this: \
-        a truncated or corrupt ELF file: its dwarf at 0x0 of .debug_info: unknown dwarf version: 9";
+    let expected = "a truncated or corrupt ELF file: item is not in its DWARF as far as that can be read; 1 units cannot, the first for this: \
+        its dwarf at 0x0 of .debug_info: unknown dwarf version: 9";
     assert_eq!(size(&Binary::parse(&bytes).unwrap(), "item").unwrap_err(), expected);
 }
 

@@ -1,5 +1,6 @@
 //! Reads real programs, built here by several releases of Go, and broken ones.
 
+mod bounds;
 mod broken;
 mod descriptors_broken;
 mod descriptors_lookup;

@@ -53,7 +53,7 @@ pub fn all() -> Vec<Seed> {
         for (name, input) in hostile(minor) {
             seeds.push(Seed::broken(format!("{name}-1.{minor}"), input));
         }
-        seeds.push(Seed::broken(format!("overlapping-structs-1.{minor}"), overlapping(minor)));
+        seeds.push(Seed::broken(format!("overlapping-structs-1.{minor}"), overlapping(minor, 500)));
     }
     seeds
 }
@@ -182,18 +182,17 @@ fn hostile(minor: u8) -> Vec<(&'static str, Input)> {
 }
 
 /// A struct at every fourth word, whose fields are all the words from there on.
-fn overlapping(minor: u8) -> Input {
+pub fn overlapping(minor: u8, count: usize) -> Input {
     let mut contents = with_code(minor, &program());
     let start = contents.types.len().next_multiple_of(8);
-    contents.types.resize(start + 16 * 1024, 0);
-    let count = 500u64;
-    for index in 0..500 {
+    contents.types.resize(start + count * 32, 0);
+    for index in 0..count {
         let at = start + index * 32;
         let header = &mut contents.types[at..at + 32];
         // The flags and the kind of one are in the middle of the fields of others.
         header[..8].copy_from_slice(&(TYPES + at as u64).to_le_bytes());
         header[16..24].copy_from_slice(&[0, 0, 0, 0, 0, 8, 8, 25]);
-        header[24..].copy_from_slice(&count.to_le_bytes());
+        header[24..].copy_from_slice(&(count as u64).to_le_bytes());
     }
     // The type of the first field of what is listed.
     let field = offsets(minor, &program())[0] + COMMON + 32 + UNCOMMON + 8;

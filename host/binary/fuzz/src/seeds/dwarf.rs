@@ -18,6 +18,7 @@ mod dw {
     pub const STRUCTURE: u8 = 0x13;
     pub const TYPEDEF: u8 = 0x16;
     pub const UNION: u8 = 0x17;
+    pub const NAMESPACE: u8 = 0x39;
     pub const BASE: u8 = 0x24;
     pub const SUBRANGE: u8 = 0x21;
     pub const MEMBER: u8 = 0x0d;
@@ -52,7 +53,7 @@ mod dw {
 type Abbreviation = (u8, bool, &'static [(u16, u16)]);
 
 /// Their numbers are 1, 2 and so on.
-const FORMS: [Abbreviation; 21] = [
+const FORMS: [Abbreviation; 22] = [
     (dw::UNIT, true, &[(dw::NAME, dw::STRING), (dw::LANGUAGE, dw::DATA1)]),
     (dw::BASE, false, &[(dw::NAME, dw::STRING), (dw::ENCODING, dw::DATA1), (dw::SIZE, dw::DATA1)]),
     (dw::STRUCTURE, true, &[(dw::NAME, dw::STRP), (dw::SIZE, dw::DATA2)]),
@@ -75,6 +76,7 @@ const FORMS: [Abbreviation; 21] = [
     (dw::TYPEDEF, false, &[(dw::NAME, dw::STRING), (dw::TYPE, dw::ALTERNATE)]),
     (dw::TYPEDEF, false, &[(dw::NAME, dw::ALTERNATE_STRING), (dw::TYPE, dw::SIGNATURE)]),
     (dw::STRUCTURE, true, &[(dw::NAME, dw::STRING), (dw::SIZE, dw::DATA1)]),
+    (dw::NAMESPACE, true, &[(dw::NAME, dw::STRP)]),
 ];
 
 /// What refers to another place refers to this one until it is known.
@@ -160,7 +162,7 @@ fn unit_called(name: &str, version: u16, language: u8, entries: &[u8]) -> Vec<u8
 }
 
 /// Where a unit's first entry is within it.
-fn first(version: u16) -> u32 {
+pub fn first(version: u16) -> u32 {
     (header(version, 0).len() + 1 + 5 + 1) as u32
 }
 
@@ -282,8 +284,27 @@ fn overlapping(version: u16) -> Input {
 /// Many types that have one long name.
 fn long_name(version: u16) -> Input {
     let entries = [&[3][..], &0u32.to_le_bytes(), &[8, 0, 0]].concat().repeat(100);
-    let mut input = input(unit(version, 12, &entries));
-    input.parts[STRINGS] = [vec![b'n'; 6000], vec![0]].concat();
+    with_strings(version, &entries, [vec![b'n'; 6000], vec![0]].concat())
+}
+
+pub fn with_strings(version: u16, entries: &[u8], strings: Vec<u8>) -> Input {
+    let mut input = input(unit(version, 12, entries));
+    input.parts[STRINGS] = strings;
+    input
+}
+
+/// Units whose tables of abbreviations each begin with another one, and have the rest in common.
+pub fn overlapping_abbreviations(version: u16, units: usize) -> Input {
+    let table = if version == 5 { 8 } else { 6 };
+    let one = unit(version, 12, &[]);
+    let mut info = one.repeat(units);
+    for (index, unit) in info.chunks_mut(one.len()).enumerate() {
+        unit[table..table + 4].copy_from_slice(&(index as u32 * 7).to_le_bytes());
+    }
+    let mut input = input(info);
+    // Numbers of three bytes, each once: a tag, no children, no attributes.
+    let numbers = (0..units).flat_map(|index| [varint(0x4000 + index as u64), vec![dw::BASE, 0, 0, 0]].concat());
+    input.parts[ABBREVIATIONS] = numbers.chain([0]).collect();
     input
 }
 

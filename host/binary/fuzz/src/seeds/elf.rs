@@ -33,6 +33,28 @@ pub fn all() -> Vec<Seed> {
     seeds
 }
 
+pub fn section_table(file: &[u8]) -> usize {
+    u64::from_le_bytes(*file[SECTION_TABLE..].first_chunk().expect("the seed has a header")) as usize
+}
+
+/// With so many relocations, the last place first.
+pub fn relocated(count: usize) -> Input {
+    let entries = (0..count as u64).rev().flat_map(|index| [BUILDINFO + index * 8, 8, TEXT + index]);
+    let relocations: Vec<u8> = entries.flat_map(u64::to_le_bytes).collect();
+    let dynamic = [7, RELOCATIONS, 8, relocations.len() as u64, 9, 24, 0, 0].map(u64::to_le_bytes).concat();
+    let file = File {
+        machine: elf::AMD64,
+        kind: elf::SHARED,
+        segments: vec![
+            load(TEXT, elf::READ | elf::RUN, &[0xc3]),
+            load(RELOCATIONS, elf::READ, &relocations),
+            Segment { kind: elf::DYNAMIC, flags: elf::READ, address: 0, bytes: &dynamic },
+        ],
+        sections: Vec::new(),
+    };
+    Input { choices: [0, 0], parts: vec![file.assemble()] }
+}
+
 fn everything(kind: u16, machine: u16, packed: bool) -> Vec<u8> {
     let functions = [
         ("main.main", TEXT, 8),
@@ -101,7 +123,7 @@ fn hostile(file: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     };
     let word = |at: usize, value: u64| patch(at, &value.to_le_bytes());
     let program = |index: usize, field: usize, value: u64| word(PROGRAMS + index * PROGRAM + field, value);
-    let table = u64::from_le_bytes(*file[SECTION_TABLE..].first_chunk().expect("the seed has a header")) as usize;
+    let table = section_table(file);
     let section = |index: usize, field: usize, value: u64| word(table + index * 64 + field, value);
     let find = |wanted: &[u8]| file.windows(wanted.len()).position(|window| window == wanted).unwrap_or(0);
     let relocations = find(&[7u64, RELOCATIONS].map(u64::to_le_bytes).concat());

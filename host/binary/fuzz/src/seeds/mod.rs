@@ -6,6 +6,7 @@ pub mod code;
 pub mod descriptors;
 pub mod dwarf;
 pub mod elf;
+pub mod large;
 mod module;
 pub mod pclntab;
 pub mod symbols;
@@ -16,7 +17,7 @@ use uprobed_binary::Binary;
 
 use crate::{Input, Target};
 
-/// Where a target writes its seeds instead of fuzzing.
+/// Where a target writes its seeds instead of fuzzing: those to begin with, and those that are run once.
 const DIRECTORY: &str = "UPROBED_FUZZ_SEEDS";
 
 pub struct Seed {
@@ -39,8 +40,8 @@ impl Seed {
 /// For a fuzz target's beginning.
 pub fn write_if_asked<T: Target>() {
     let Some(directory) = std::env::var_os(DIRECTORY).map(PathBuf::from) else { return };
-    let seeds = T::seeds();
-    for seed in &seeds {
+    let small = T::seeds().into_iter().map(|seed| (seed, "small"));
+    for (seed, kind) in small.chain(T::large().into_iter().map(|seed| (seed, "large"))) {
         let file = T::file(&seed.input);
         if let Some(is_understood) = seed.is_understood
             && let Err(why) = understand(&file, is_understood)
@@ -48,7 +49,7 @@ pub fn write_if_asked<T: Target>() {
             eprintln!("the seed {} is not understood any more: {why}", seed.name);
             std::process::exit(1);
         }
-        if let Err(error) = std::fs::write(directory.join(&seed.name), seed.input.join()) {
+        if let Err(error) = std::fs::write(directory.join(kind).join(&seed.name), seed.input.join()) {
             eprintln!("write {} into {}: {error}", seed.name, directory.display());
             std::process::exit(1);
         }

@@ -28,7 +28,7 @@ pub fn all() -> Vec<Seed> {
     seeds.push(Seed::broken("arm64", arm64));
     seeds.extend(truncated("1.26", &sound));
     seeds.extend(hostile(&sound));
-    seeds.push(Seed::broken("long-tables", long_tables()));
+    seeds.push(Seed::broken("long-tables", sharing(400, 24_000, 16)));
     seeds
 }
 
@@ -71,17 +71,21 @@ fn hostile(sound: &Input) -> Vec<Seed> {
     rows.into_iter().map(|(name, input)| Seed::broken(name, input)).collect()
 }
 
-/// Many functions that share one long table of values: what one costs, all cost.
-fn long_tables() -> Input {
+/// Functions that share a table of values and a name, of so many bytes: what one costs, all cost.
+pub fn sharing(functions: usize, table: usize, name: usize) -> Input {
     let mut parts = Parts::default();
-    parts.tables.extend([2, 1].repeat(12_000));
+    parts.names.push(0);
+    parts.names.extend(b"main.inlined\0");
+    parts.names.resize(14 + name, b'n');
+    parts.names.push(0);
+    parts.tables.extend([2, 1].repeat(table / 2));
     parts.tables.push(0);
-    for index in 0..400 {
-        parts.function(26, index * CODE, 1, 0, 0);
+    // Of a call of what has a name at 1.
+    parts.trees.extend([0, 1, 0, 0].map(u32::to_le_bytes).concat().repeat(64));
+    for index in 0..functions {
+        parts.function(26, index as u32 * CODE, 1, 0, 14 + index as u32 % 8);
     }
-    let mut contents = parts.contents(26);
-    contents.text = vec![0xcc; 400 * CODE as usize];
-    contents.input()
+    parts.contents(26).input()
 }
 
 /// Where things are in pclntab.

@@ -63,7 +63,7 @@ fn is_understood(binary: &uprobed_binary::Binary) -> bool {
     ["main", "shop::cart::add", "shop::Cart::add(int)"].iter().all(|name| !binary.functions_named(name).is_empty())
 }
 
-fn with_names(names: &[&str]) -> Input {
+pub fn with_names(names: &[&str]) -> Input {
     let functions: Vec<_> = (0..).zip(names).map(|(index, &name)| (name, TEXT + index % 32 * 8, 8)).collect();
     let (symbols, names) = symbol_table(&functions);
     let versions = (0..=functions.len()).flat_map(|index| [index as u8 % 4, if index % 5 == 4 { 0x80 } else { 0 }]);
@@ -71,7 +71,7 @@ fn with_names(names: &[&str]) -> Input {
 }
 
 /// C++: each parameter is a pair of the one before, so that the last is two to the number of them long.
-fn doubling_templates(count: usize) -> String {
+pub fn doubling_templates(count: usize) -> String {
     let mut name = "_Z3addSt4pairIiiE".to_owned();
     for index in 0..count {
         let last = number(36, index, b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ");
