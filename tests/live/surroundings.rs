@@ -43,7 +43,7 @@ fn names_no_library_in_host_and_kernel() -> Result<()> {
     ];
     // The exporter speaks a protocol of its own to the collector.
     let exporter = |path: &Path| path.starts_with(root().join("host/src/export"));
-    for directory in ["host/src", "ebpf/src"] {
+    for directory in ["host/src", "host/binary/src", "ebpf/src"] {
         for file in rust_files(&root().join(directory))? {
             let text = fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
             let code =

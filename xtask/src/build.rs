@@ -52,15 +52,16 @@ pub fn ebpf_cargo(place: &Place, subcommand: &str) -> Result<std::process::Comma
 
 pub fn plugins(place: &Place) -> Result<()> {
     let guests = guests(place)?;
-    let directory = place.plugins();
-    fs::create_dir_all(&directory).with_context(|| format!("make {}", directory.display()))?;
-    // The host refuses a directory that others can write to, whatever the umask was.
-    fs::set_permissions(&directory, fs::Permissions::from_mode(0o755))?;
+    for directory in guests.iter().map(|guest| &guest.destination) {
+        fs::create_dir_all(directory).with_context(|| format!("make {}", directory.display()))?;
+        // The host refuses a directory that others can write to, whatever the umask was.
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o755))?;
+    }
     say("building the plugins");
     run(&mut guest_cargo(place, "build", &guests))?;
     for guest in &guests {
         let built = place.target.join("guests").join(GUEST).join("release").join(&guest.artifact);
-        copy(&built, &directory.join(format!("{}.wasm", guest.name)))?;
+        copy(&built, &guest.destination.join(format!("{}.wasm", guest.name)))?;
     }
     Ok(())
 }
@@ -88,11 +89,13 @@ pub fn clean(place: &Place) -> Result<()> {
     }
 }
 
-/// A plugin of this repository: `plugins/http` is package `uprobed-http`, say, and becomes `http.wasm`.
+/// A plugin of this repository: `plugins/http` is package `uprobed-http`, say, and becomes `http.wasm`. Those in `tests/plugins` go into a
+/// directory of their own.
 pub struct Guest {
     pub name: String,
     pub package: String,
     artifact: PathBuf,
+    destination: PathBuf,
 }
 
 pub fn guests(place: &Place) -> Result<Vec<Guest>> {
@@ -101,9 +104,13 @@ pub fn guests(place: &Place) -> Result<Vec<Guest>> {
     let mut guests = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let manifest = Path::new(package["manifest_path"].as_str().unwrap_or_default());
-        let Some(directory) = manifest.parent().filter(|path| path.parent() == Some(&place.root.join("plugins")))
-        else {
+        let Some((directory, above)) = manifest.parent().and_then(|path| Some((path, path.parent()?))) else {
             continue;
+        };
+        let destination = match above.strip_prefix(&place.root) {
+            Ok(above) if above == Path::new("plugins") => place.plugins(),
+            Ok(above) if above == Path::new("tests/plugins") => place.target.join("test-plugins"),
+            _ => continue,
         };
         let library = package["targets"].as_array().into_iter().flatten().find(|target| {
             target["crate_types"].as_array().is_some_and(|types| types.iter().any(|kind| kind == "cdylib"))
@@ -114,6 +121,7 @@ pub fn guests(place: &Place) -> Result<Vec<Guest>> {
             name: directory.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             package: package["name"].as_str().unwrap_or_default().to_owned(),
             artifact: format!("{crate_name}.wasm").into(),
+            destination,
         });
     }
     if guests.is_empty() {

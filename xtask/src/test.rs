@@ -102,7 +102,9 @@ impl Tally {
 /// Every package but the live tests'.
 fn native_packages(place: &Place) -> Result<Vec<String>> {
     let mut packages: Vec<String> =
-        ["uprobed", "uprobed-binary", "uprobed-ebpf", "uprobed-matrix", "uprobed-sdk", "xtask"].map(str::to_owned).into();
+        ["uprobed", "uprobed-binary", "uprobed-ebpf", "uprobed-matrix", "uprobed-sdk", "xtask"]
+            .map(str::to_owned)
+            .into();
     packages.extend(build::guests(place)?.into_iter().map(|guest| guest.package));
     Ok(packages)
 }

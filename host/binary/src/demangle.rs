@@ -11,8 +11,10 @@ use super::Function;
 /// A demangled name may be as long as it likes; of a longer one this much is compared.
 const MAX_BYTES: usize = 16 * 1024;
 const MAX_MANGLED: usize = 4 * 1024;
-/// Names that one search demangles.
+/// Names that one search demangles, and bytes of what they mean: of those with the same last word, programs have some thousands. The
+/// time that a name takes grows with what it means, not with itself.
 const MAX_DEMANGLED: usize = 200_000;
+const MAX_TEXT: usize = 16 << 20;
 const MAX_FOUND: usize = 10_000;
 const RECURSION: u32 = 64;
 
@@ -30,21 +32,39 @@ impl Query {
         Some(Self { wanted: compact(name), word })
     }
 
-    /// Numbers of those of the mangled names that are meant: with all of its parameters, or without any.
-    pub fn search<'n>(&self, names: impl Iterator<Item = (u32, &'n [u8])>) -> Vec<u32> {
+    /// Numbers of those of the mangled names that are meant: with all of its parameters, or without any. Then the number of the first
+    /// that was not looked at, if they were too many.
+    pub fn search<'n>(&self, names: impl Iterator<Item = (u32, &'n [u8])>) -> (Vec<u32>, Option<u32>) {
+        self.search_within(names, MAX_TEXT)
+    }
+
+    fn search_within<'n>(
+        &self,
+        names: impl Iterator<Item = (u32, &'n [u8])>,
+        mut text: usize,
+    ) -> (Vec<u32>, Option<u32>) {
         let finder = Finder::new(self.word.as_bytes());
         let possible = names.filter(|(_, name)| {
             let is_mangled = name.starts_with(b"_Z") || name.starts_with(b"_R");
             is_mangled && name.len() <= MAX_MANGLED && finder.find(name).is_some()
         });
-        let meant = possible.take(MAX_DEMANGLED).filter(|(_, name)| self.is_meant(name));
-        meant.take(MAX_FOUND).map(|(number, _)| number).collect()
+        let mut found = Vec::new();
+        for (count, (number, name)) in possible.enumerate() {
+            if count == MAX_DEMANGLED || found.len() == MAX_FOUND || text == 0 {
+                return (found, Some(number));
+            }
+            if self.is_meant(name, &mut text) {
+                found.push(number);
+            }
+        }
+        (found, None)
     }
 
-    fn is_meant(&self, mangled: &[u8]) -> bool {
+    /// Takes what was written from the number of bytes.
+    fn is_meant(&self, mangled: &[u8], bytes: &mut usize) -> bool {
         let Ok(text) = std::str::from_utf8(mangled) else { return false };
         if let Ok(name) = rustc_demangle::try_demangle(text) {
-            return bounded(|out| fmt::write(out, format_args!("{name:#}"))) == self.wanted;
+            return bounded(bytes, |out| fmt::write(out, format_args!("{name:#}"))) == self.wanted;
         }
         // What a compiler split off or made of it (`.cold`, `.isra.0`) is not the function.
         if mangled.contains(&b'.') {
@@ -53,11 +73,11 @@ impl Query {
         let parsed = ParseOptions::default().recursion_limit(RECURSION);
         let Ok(symbol) = Symbol::new_with_options(mangled, &parsed) else { return false };
         let options = DemangleOptions::new().no_return_type().recursion_limit(RECURSION);
-        let whole = bounded(|out| symbol.structured_demangle(out, &options));
+        let whole = bounded(bytes, |out| symbol.structured_demangle(out, &options));
         let wanted = self.wanted.as_str();
         whole == wanted
             || whole.strip_suffix("const") == Some(wanted)
-            || bounded(|out| symbol.structured_demangle(out, &options.no_params())) == wanted
+            || bounded(bytes, |out| symbol.structured_demangle(out, &options.no_params())) == wanted
     }
 }
 
@@ -98,9 +118,11 @@ impl fmt::Write for Text {
 }
 
 /// Without spaces; empty if it cannot be written.
-fn bounded(write: impl FnOnce(&mut Text) -> fmt::Result) -> String {
+fn bounded(bytes: &mut usize, write: impl FnOnce(&mut Text) -> fmt::Result) -> String {
     let mut out = Text { text: String::new(), keeps_spaces: false };
-    write(&mut out).map_or_else(|_| String::new(), |()| out.text)
+    let written = write(&mut out);
+    *bytes = bytes.saturating_sub(out.text.len());
+    written.map_or_else(|_| String::new(), |()| out.text)
 }
 
 fn compact(name: &str) -> String {
@@ -181,7 +203,7 @@ mod tests {
             ("()", &[]),
         ] {
             let numbered = || names.iter().enumerate().map(|(number, name)| (number as u32, name.as_bytes()));
-            let found = Query::new(query).map(|query| query.search(numbered())).unwrap_or_default();
+            let (found, _) = Query::new(query).map(|query| query.search(numbered())).unwrap_or_default();
             let found: Vec<_> = found.into_iter().map(|number| names[number as usize]).collect();
             assert_eq!(found, expected, "{query}");
         }
@@ -191,8 +213,16 @@ mod tests {
     fn survives_names_that_grow() {
         // Each substitution holds the one before twice.
         let bomb = format!("_Z1fI{}E", (0..2000).map(|_| "S_S_").collect::<String>());
-        assert!(Query::new("f").is_some_and(|query| query.search([(0, bomb.as_bytes())].into_iter()).is_empty()));
+        let found =
+            |names: &mut dyn Iterator<Item = (u32, &[u8])>| Query::new("f").unwrap().search_within(names, 1 << 18);
+        assert_eq!(found(&mut [(0, bomb.as_bytes())].into_iter()), (Vec::new(), None));
         let nested = format!("_Z1f{}i", "P".repeat(4000));
-        assert!(Query::new("f").is_some_and(|query| query.search([(0, nested.as_bytes())].into_iter()).is_empty()));
+        assert_eq!(found(&mut [(0, nested.as_bytes())].into_iter()), (Vec::new(), None));
+        // Each parameter is twice the one before.
+        let mut doubling = String::from("_Z1fSt4pairIiiE");
+        doubling.extend(["St4pairIS_S_E", "St4pairIS0_S0_E", "St4pairIS1_S1_E", "St4pairIS2_S2_E"].repeat(40));
+        let (meant, unread) = found(&mut (0..1000).map(|number| (number, doubling.as_bytes())));
+        assert!(unread.is_some_and(|number| number < 200), "{unread:?} of {doubling}");
+        assert!(!meant.is_empty());
     }
 }

@@ -14,7 +14,7 @@ const MAX_DEPTH: u32 = 32;
 pub(super) const MAX_PARTS: u32 = 4096;
 
 /// As it is written in a program. Type arguments have the dots of a path's last element as the linker escapes them: the type
-/// `main.Box[example.com/v1.0.0.T]` is called `main.Box[example.com/v1%2e0%2e0.T]` (seen in Go 1.27, not in 1.18).
+/// `main.Box[example.com/v1.0.0.T]` is called `main.Box[example.com/v1%2e0%2e0.T]` (seen in Go 1.26 and 1.27).
 pub(super) fn natural(name: &str) -> Cow<'_, str> {
     if name.contains('%') { Cow::Owned(unescape(name)) } else { Cow::Borrowed(name) }
 }

@@ -8,6 +8,7 @@ use object::read::elf::ElfFile64;
 
 use super::members::constant;
 use super::sections::section;
+use super::tables::Budget;
 use super::{GO_KIND, Slice};
 use crate::Error;
 
@@ -22,6 +23,7 @@ const MAX_CODE: u64 = 1 << 16;
 pub(super) struct Plans<'d> {
     abbreviations: std::borrow::Cow<'d, [u8]>,
     plans: HashMap<(usize, gimli::Encoding), Arc<Plan>>,
+    budget: Budget,
 }
 
 /// How entries are written, by code.
@@ -65,12 +67,17 @@ enum Step {
 
 impl<'d> Plans<'d> {
     pub fn read(file: &ElfFile64<'d, object::LittleEndian>) -> Result<Self, Error> {
-        Ok(Self { abbreviations: section(file, ".debug_abbrev")?, plans: HashMap::new() })
+        let abbreviations = section(file, ".debug_abbrev")?;
+        let budget = Budget::of(&abbreviations);
+        Ok(Self { abbreviations, plans: HashMap::new(), budget })
     }
 
     pub fn plan(&mut self, offset: usize, encoding: gimli::Encoding) -> Result<Arc<Plan>, Error> {
         if let Some(plan) = self.plans.get(&(offset, encoding)) {
             return Ok(plan.clone());
+        }
+        if self.budget.take(&self.abbreviations, offset)? || self.plans.len() == MAX_PLANS {
+            self.plans.clear();
         }
         let section = gimli::DebugAbbrev::new(&self.abbreviations, LittleEndian);
         let failed = |error| Error::Corrupt(format!("the table at {offset:#x} of its .debug_abbrev: {error}"));
@@ -82,9 +89,6 @@ impl<'d> Plans<'d> {
             plan.push(Steps::new(abbreviation, encoding));
         }
         let plan = Arc::new(Plan(plan));
-        if self.plans.len() == MAX_PLANS {
-            self.plans.clear();
-        }
         self.plans.insert((offset, encoding), plan.clone());
         Ok(plan)
     }

@@ -11,6 +11,7 @@ mod names;
 mod parts;
 mod sections;
 mod stream;
+mod tables;
 mod types;
 mod unit;
 

@@ -55,6 +55,10 @@ impl<'d> Sections<'d> {
         gimli::DebugAbbrev::new(&self.abbreviations, LittleEndian)
     }
 
+    pub fn abbreviation_bytes(&self) -> &[u8] {
+        &self.abbreviations
+    }
+
     pub fn strings(&self) -> &[u8] {
         &self.strings
     }
@@ -106,7 +110,7 @@ pub(super) fn section<'d>(file: &ElfFile64<'d, object::LittleEndian>, name: &str
 
 /// Where a section begins in the file.
 pub(super) fn place<'d>(section: &impl ObjectSection<'d>) -> u64 {
-    section.compressed_file_range().map_or(0, |range| range.offset)
+    section.file_range().map_or(0, |(offset, _)| offset)
 }
 
 /// At an offset in the file.

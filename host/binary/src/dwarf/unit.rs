@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gimli::{Abbreviations, AttributeValue, DebugStrOffsetsBase, LittleEndian, UnitOffset, UnitType, constants as dw};
 
 use super::sections::Sections;
+use super::tables::Budget;
 use super::{Entry, Slice, corrupt};
 use crate::Error;
 
@@ -105,7 +106,14 @@ impl fmt::Display for Space {
 pub(super) struct Files<'d> {
     own: Sections<'d>,
     alternate: Option<Sections<'d>>,
-    abbreviations: Mutex<HashMap<(bool, usize), Arc<Abbreviations>>>,
+    abbreviations: Mutex<Tables>,
+}
+
+/// By whether they are the shared file's, and their offsets.
+struct Tables {
+    kept: HashMap<(bool, usize), Arc<Abbreviations>>,
+    own: Budget,
+    alternate: Budget,
 }
 
 /// A unit: a compilation's, a part of several (`dwz`), or of one type.
@@ -120,7 +128,10 @@ pub(super) struct Unit<'a> {
 
 impl<'d> Files<'d> {
     pub fn new(own: Sections<'d>, alternate: Option<Sections<'d>>) -> Self {
-        Self { own, alternate, abbreviations: Mutex::default() }
+        let budget = |sections: &Sections| Budget::of(sections.abbreviation_bytes());
+        let (of_own, of_alternate) = (budget(&own), budget(alternate.as_ref().unwrap_or(&own)));
+        let tables = Tables { kept: HashMap::new(), own: of_own, alternate: of_alternate };
+        Self { own, alternate, abbreviations: Mutex::new(tables) }
     }
 
     pub fn spaces(&self) -> Vec<Space> {
@@ -177,15 +188,17 @@ impl<'d> Files<'d> {
     fn abbreviations(&self, at: At, header: &gimli::UnitHeader<Slice>) -> Result<Arc<Abbreviations>, Error> {
         let key = (at.space().is_alternate(), header.debug_abbrev_offset().0);
         let mut tables = self.abbreviations.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(table) = tables.get(&key) {
+        if let Some(table) = tables.kept.get(&key) {
             return Ok(table.clone());
         }
-        let section = self.sections(at.space()).abbreviations();
-        let table = Arc::new(header.abbreviations(&section).map_err(|error| corrupt(at, error))?);
-        if tables.len() == MAX_TABLES {
-            tables.clear();
+        let sections = self.sections(at.space());
+        let budget = if key.0 { &mut tables.alternate } else { &mut tables.own };
+        if budget.take(sections.abbreviation_bytes(), key.1)? || tables.kept.len() == MAX_TABLES {
+            tables.kept.clear();
         }
-        tables.insert(key, table.clone());
+        let section = sections.abbreviations();
+        let table = Arc::new(header.abbreviations(&section).map_err(|error| corrupt(at, error))?);
+        tables.kept.insert(key, table.clone());
         Ok(table)
     }
 }

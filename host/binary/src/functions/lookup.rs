@@ -19,9 +19,7 @@ pub enum NotFound {
         variants: Vec<String>,
     },
     /// With the link-time address of the first function whose name is not read.
-    #[error(
-        "no function {name} before that at {at:#x}, from which on names are not read: they have more text than such a file can"
-    )]
+    #[error("no function {name} before that at {at:#x}, from which on names are not read: they have too much text")]
     Unread { name: String, at: u64 },
     #[error("{name} may be any of {count} functions: {}", .candidates.join(", "))]
     Ambiguous { name: String, count: usize, candidates: Vec<String> },
@@ -45,7 +43,7 @@ impl<'d> Binary<'d> {
 
     /// As `find_function`, without looking for what a C compiler made of an absent one.
     pub(in super::super) fn only_function(&self, name: &str) -> Result<Function, NotFound> {
-        let mut found = self.functions_named(name);
+        let (mut found, unread) = self.look_up(name);
         let has = |role: Role| found.iter().any(|function| function.role == role);
         if !has(Role::Body) && has(Role::Resolver) {
             return Err(NotFound::Resolver(name.to_owned()));
@@ -54,7 +52,7 @@ impl<'d> Binary<'d> {
             found.retain(|function| function.role == Role::Body);
         }
         match found.len() {
-            0 => Err(match self.function_table().unread() {
+            0 => Err(match unread.or_else(|| self.function_table().unread()) {
                 Some(at) => NotFound::Unread { name: name.to_owned(), at },
                 None => NotFound::Absent { name: name.to_owned(), variants: Vec::new() },
             }),
@@ -69,12 +67,17 @@ impl<'d> Binary<'d> {
 
     /// All functions that go by the name, as `find_function` takes it; wrappers of the same name are among them. Each address once.
     pub fn functions_named(&self, name: &str) -> Vec<Function> {
+        self.look_up(name).0
+    }
+
+    /// With the address of the first function that was not looked at, if there were too many.
+    fn look_up(&self, name: &str) -> (Vec<Function>, Option<u64>) {
         let table = self.function_table();
-        let mut numbers = table.same(name.as_bytes());
+        let (mut numbers, mut unread) = (table.same(name.as_bytes()), None);
         // In a Go program a name like `(*T).Method` that is not there is no reason to look through what C left in it.
         let is_foreign = || name.contains("::") || name.contains(')') && !name.contains("(*") && !name.contains('/');
         if numbers.is_empty() && (self.go().is_none() || is_foreign()) {
-            numbers = Query::new(name).map(|query| query.search(table.symbol_names())).unwrap_or_default();
+            (numbers, unread) = Query::new(name).map(|query| query.search(table.symbol_names())).unwrap_or_default();
         }
         let mut found: Vec<_> = numbers.into_iter().filter_map(|number| table.get(&self.image, number)).collect();
         if name.ends_with(".abi0") && self.go().is_some() {
@@ -82,7 +85,7 @@ impl<'d> Binary<'d> {
         }
         let mut seen = std::collections::HashSet::new();
         found.retain(|function| seen.insert(function.address));
-        found
+        (found, unread.and_then(|number| table.address(number)))
     }
 
     /// All that was made of a generic function, with or without `[...]` in the name: `main.Map`, `main.(*List[...]).Push`. Those that

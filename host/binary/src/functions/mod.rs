@@ -83,11 +83,14 @@ impl<'d> Functions<'d> {
 
     /// The link-time address of the first function whose name is not read, because those before it have more text than there can be.
     pub fn unread(&self) -> Option<u64> {
-        let first = Some(self.len()).filter(|&count| count < self.all())?;
-        Some(match self.place(first)? {
-            Place::Go(pclntab, index) => pclntab.place(index)?.0,
-            Place::Symbol(symbols, index) => symbols.address(index)?,
-        })
+        self.address(Some(self.len()).filter(|&count| count < self.all())?)
+    }
+
+    pub fn address(&self, number: u32) -> Option<u64> {
+        match self.place(number)? {
+            Place::Go(pclntab, index) => pclntab.place(index).map(|(address, _)| address),
+            Place::Symbol(symbols, index) => symbols.address(index),
+        }
     }
 
     fn all(&self) -> u32 {

@@ -56,8 +56,7 @@ fn names_the_file_that_it_lacks() {
     let source = [("main.c", "struct item { int a; } item; int main(void) { return 0; }")];
     for version in ["-gdwarf-4", "-gdwarf-5"] {
         let program = Native::compile(&source, &[version, "-gsplit-dwarf"]).read("program");
-        let expected =
-            "no item (but 1 units are in files like program-main.dwo, which are not read) in the binary";
+        let expected = "no item (but 1 units are in files like program-main.dwo, which are not read) in the binary";
         assert_eq!(size(&Binary::parse(&program).unwrap(), "item").unwrap_err(), expected, "{version}");
     }
 }

@@ -48,3 +48,40 @@ fn finds_the_same_groups_as_descriptors() {
         assert!(compared > 20, "only {compared} maps in {version}");
     }
 }
+
+const DOTTED: &str = "package semconv\n\ntype source struct{ Name string; Line int }\n\ntype Box[T any] struct{ Value T; Count int }\n\n\
+    func Make() (any, any) { return new(source), new(Box[source]) }\n";
+const OF_DOTTED: &str = "package main\n\nimport semconv \"fixture/v1.0.0\"\n\nvar kept, boxed any\n\n\
+    func main() { kept, boxed = semconv.Make(); println(kept != boxed) }\n";
+
+#[test]
+fn finds_types_of_a_path_with_dots_in_every_source() {
+    for version in ["go1.18.10", "go1.26.8", "go1.27.4"] {
+        let program = build_with(version, "amd64", PLAIN, OF_DOTTED, &[("v1.0.0/semconv.go", DOTTED)]);
+        let binary = Binary::parse(&program).unwrap();
+        let escaped = |name: &str| name.replace("1.0.0", "1%2e0%2e0");
+        let names = [
+            ("fixture/v1.0.0.source", 24),
+            ("*fixture/v1.0.0.source", 8),
+            ("fixture/v1.0.0.Box[fixture/v1.0.0.source]", 32),
+            ("*fixture/v1.0.0.Box[fixture/v1.0.0.source]", 8),
+        ];
+        for (name, size) in names {
+            let expected = Some((name.to_owned(), size));
+            for asked in [name.to_owned(), escaped(name)] {
+                let brief = |ty: Option<Type>| ty.map(|ty| (ty.name, ty.size));
+                assert_eq!(brief(binary.dwarf_type_named(&asked).unwrap()), expected, "{version} {asked}");
+                let found = binary.type_named(&asked).unwrap();
+                assert_eq!(found.as_ref().map(|ty| ty.source), Some(Source::Descriptor), "{version} {asked}");
+                assert_eq!(brief(found), expected, "{version} {asked}");
+                let layouts = binary.dwarf_layouts(&[&asked]).unwrap();
+                let of_struct = expected.as_ref().filter(|_| !name.starts_with('*'));
+                assert_eq!(
+                    layouts.get(&asked).map(|layout| layout.size),
+                    of_struct.map(|of| of.1),
+                    "{version} {asked}"
+                );
+            }
+        }
+    }
+}

@@ -47,7 +47,17 @@ fn build(version: &str, architecture: &str, arguments: &[&str]) -> Vec<u8> {
 }
 
 fn build_source(version: &str, architecture: &str, arguments: &[&str], source: &str) -> Vec<u8> {
+    build_with(version, architecture, arguments, source, &[])
+}
+
+/// With files besides `main.go`, by their paths.
+fn build_with(version: &str, architecture: &str, arguments: &[&str], source: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let directory = Directory::new();
+    for (path, text) in more {
+        let path = directory.0.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
     std::fs::write(directory.0.join("go.mod"), GO_MOD).unwrap();
     std::fs::write(directory.0.join("main.go"), source).unwrap();
     let cgo = if arguments == RELR { "1" } else { "0" };
