@@ -179,7 +179,7 @@ impl Target<'_> {
     fn round(&self, seconds: u64) -> Result<Figures> {
         let mut command = self.command();
         command.args(["-print_final_stats=1", "-len_control=0"]);
-        command.arg(format!("-max_total_time={seconds}")).args(limits(AT_MOST));
+        command.args([format!("-max_total_time={seconds}"), format!("-max_len={LONGEST}")]).args(limits(AT_MOST));
         command.arg(format!("-artifact_prefix={}/", self.directory("crashes").display()));
         command.arg(self.directory("corpus")).arg(self.directory("small"));
         let found = self.place.root.join("host/binary/fuzz/found").join(self.name);
@@ -232,13 +232,8 @@ impl Target<'_> {
     }
 }
 
-fn limits(timeout: u64) -> [String; 4] {
-    [
-        format!("-timeout={timeout}"),
-        format!("-rss_limit_mb={MEMORY_MB}"),
-        format!("-malloc_limit_mb={ALLOCATION_MB}"),
-        format!("-max_len={LONGEST}"),
-    ]
+fn limits(timeout: u64) -> [String; 3] {
+    [format!("-timeout={timeout}"), format!("-rss_limit_mb={MEMORY_MB}"), format!("-malloc_limit_mb={ALLOCATION_MB}")]
 }
 
 /// Waits for the end of a process and says how many seconds of the processor it had: a process that nobody has waited for is still

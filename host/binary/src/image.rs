@@ -70,6 +70,19 @@ impl<'d> Image<'d> {
         Ok(image)
     }
 
+    /// Bytes that were copied out of a file, as if they were all of it.
+    pub fn of_bytes(address: u64, bytes: &'d [u8], architecture: Architecture) -> Self {
+        let segment = Segment { address, file_offset: 0, bytes, writable: false, executable: false };
+        Self {
+            data: bytes,
+            architecture,
+            position_independent: false,
+            segments: vec![segment],
+            sections: Vec::new(),
+            relocations: Relocations::default(),
+        }
+    }
+
     /// The file with its symbol tables, for those who need more than addresses.
     pub fn file(&self) -> Option<ElfFile64<'d, LittleEndian>> {
         ElfFile64::parse(self.data).ok()

@@ -1,6 +1,7 @@
 //! Reads an executable's bytes: build info, functions, types with their fields, and the sites where probes cost least.
 //! Knows ELF, DWARF and Go; knows neither plugins nor the kernel, and does no I/O.
 
+mod apart;
 mod buildinfo;
 mod debuglink;
 mod demangle;
@@ -20,6 +21,7 @@ mod sites;
 mod tests;
 mod version;
 
+pub use apart::TypeNames;
 pub use debuglink::{AlternateLink, Check, DebugLink};
 pub use dwarf::Layout;
 pub use functions::NotFound;

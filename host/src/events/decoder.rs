@@ -2,9 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
-    path::Path,
     sync::{Arc, Mutex},
 };
 
@@ -15,8 +12,7 @@ use uprobed_ebpf::{
 };
 
 use crate::{
-    binary::Binary,
-    discovery::FileId,
+    binary::TypeNames,
     fragment::{Said, Scope},
     manifest::Manifest,
     plugin::{self, Event, Plugin, Target},
@@ -31,7 +27,8 @@ pub struct Decoder {
     answers: plugin::Decoder,
     /// Captures of each probe that hold a type's address: a bit each.
     types: HashMap<u16, u64>,
-    image: Image,
+    /// None where no capture holds a type.
+    apart: Option<Arc<TypeNames>>,
     names: Mutex<HashMap<u64, Arc<str>>>,
 }
 
@@ -40,12 +37,12 @@ impl Decoder {
         plugin: Arc<Mutex<Plugin>>,
         manifest: &Manifest,
         target: &Target,
-        image: &Path,
+        apart: Option<Arc<TypeNames>>,
         programs: &[&Program],
-    ) -> io::Result<Self> {
+    ) -> Self {
         let types =
             programs.iter().map(|program| (program.probe, typed_captures(program))).filter(|(_, bits)| *bits != 0);
-        Ok(Self {
+        Self {
             scope: Arc::new(Scope {
                 name: manifest.name.clone(),
                 version: manifest.version.clone(),
@@ -55,9 +52,9 @@ impl Decoder {
             types: types.collect(),
             plugin,
             answers: plugin::Decoder::new(target, manifest),
-            image: Image::open(image)?,
+            apart,
             names: Mutex::default(),
-        })
+        }
     }
 
     pub fn decode(&self, events: &[Event], data: &[u8]) -> Result<Vec<(usize, Said)>> {
@@ -82,35 +79,12 @@ impl Decoder {
         if let Some(name) = names.get(&address) {
             return name.clone();
         }
-        let name: Arc<str> = self.image.type_name(address).unwrap_or_else(|| "?".into()).into();
+        let name = self.apart.as_ref().and_then(|apart| apart.name(address).ok());
+        let name: Arc<str> = name.unwrap_or_else(|| "?".into()).into();
         if names.len() < NAMES {
             names.insert(address, name.clone());
         }
         name
-    }
-}
-
-/// The executable's file, which is read, not mapped: somebody may cut it off once nobody runs it any more.
-struct Image {
-    file: File,
-    id: FileId,
-}
-
-impl Image {
-    fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let id = FileId::from(&file.metadata()?);
-        Ok(Self { file, id })
-    }
-
-    /// None if the file is another by now, or has no such type. Reads all of it: names are asked for once each.
-    fn type_name(&self, address: u64) -> Option<String> {
-        let mut bytes = Vec::new();
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(0)).ok()?;
-        file.read_to_end(&mut bytes).ok()?;
-        let is_same = FileId::from(&self.file.metadata().ok()?) == self.id;
-        is_same.then(|| Binary::parse(&bytes).and_then(|binary| binary.type_name(address)).ok()).flatten()
     }
 }
 
@@ -137,6 +111,11 @@ fn copy_named(types: u64, captures: &[u8], name: impl Fn(u64) -> Arc<str>, into:
         }
         rest = next;
     }
+}
+
+/// Whether events of these programs hold types, for which a decoder needs names.
+pub fn holds_types(programs: &[&Program]) -> bool {
+    programs.iter().any(|program| typed_captures(program) != 0)
 }
 
 fn typed_captures(program: &Program) -> u64 {

@@ -21,7 +21,7 @@ use anyhow::{Context, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use uprobed_ebpf::wire::{self, kind};
 
-pub use decoder::Decoder;
+pub use decoder::{Decoder, holds_types};
 pub use output::{Output, Sinks, Text, Writer, join};
 
 use crate::{

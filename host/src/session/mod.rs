@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, Result};
 use thiserror::Error;
 use uprobed_ebpf::{
-    program::{NO_SLOT, Program, flags},
+    program::{NO_SLOT, flags},
     wire::{self, CONTEXT_TYPES},
 };
 
@@ -303,11 +303,11 @@ impl Session {
         if let Some(Err(skip)) = &prepared.spawn {
             tracing::warn!(executable = %path.display(), %skip, "spans of goroutines made by others may be roots");
         }
+        let types = prepared.type_names(&binary);
         for part in &prepared.parts {
             self.open = self.open.max(Duration::from_secs(part.manifest.limits.open_seconds.into()));
-            let programs: Vec<&Program> = part.plan.probes.iter().map(|probe| &*probe.program).collect();
-            let decoder = Decoder::new(part.plugin.clone(), &part.manifest, &part.target, image, &programs);
-            let decoder = decoder.map_err(|error| Unattachable::Unreadable { path: path.clone(), error })?;
+            let decoder =
+                Decoder::new(part.plugin.clone(), &part.manifest, &part.target, types.clone(), &part.programs());
             self.events.add_decoder(part.number, Arc::new(decoder));
         }
         let attached = self.attach(&prepared, image, binary.go().map(|go| go.version.clone()));
@@ -364,28 +364,13 @@ impl Session {
             attached,
             number: self.numbers.binary,
             decoders: prepared.parts.iter().map(|part| part.number).collect(),
-            context_types: context_types(prepared),
+            context_types: prepared.context_types(),
             runtime: go.map(|version| Runtime { language: "go".into(), name: "go".into(), version }),
             probes: probes.len(),
             emulated: sites().filter(|site| site.cost == Cost::Emulated).count(),
             stepped: sites().filter(|site| site.cost != Cost::Emulated).count(),
         })
     }
-}
-
-/// Types through which contexts are followed, of all plugins together.
-fn context_types(prepared: &Prepared) -> [u64; CONTEXT_TYPES] {
-    let mut all: Vec<u64> = prepared.parts.iter().flat_map(|part| part.plan.context_types.iter().copied()).collect();
-    all.sort_unstable();
-    all.dedup();
-    if all.len() > CONTEXT_TYPES {
-        tracing::warn!(types = all.len(), "contexts are followed through {CONTEXT_TYPES} types only");
-    }
-    let mut types = [0; CONTEXT_TYPES];
-    for (slot, ty) in types.iter_mut().zip(all) {
-        *slot = ty;
-    }
-    types
 }
 
 /// What a process that was held before exec is going to be.

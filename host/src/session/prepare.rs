@@ -6,10 +6,14 @@ use std::{
 };
 
 use anyhow::Result;
-use uprobed_ebpf::program::flags;
+use uprobed_ebpf::{
+    program::{Program, flags},
+    wire::CONTEXT_TYPES,
+};
 
 use crate::{
-    binary::{self, Binary},
+    binary::{self, Binary, TypeNames},
+    events::holds_types,
     manifest::Manifest,
     plan::{self, Plan, PlannedProbe, Skip},
     plugin::{Architecture, Plugin, Target},
@@ -45,6 +49,13 @@ pub struct Numbers {
     decoder: u32,
     span: u32,
     pub(super) binary: u32,
+}
+
+impl Part {
+    /// The capture programs of its probes.
+    pub fn programs(&self) -> Vec<&Program> {
+        self.plan.probes.iter().map(|probe| &*probe.program).collect()
+    }
 }
 
 impl Numbers {
@@ -92,6 +103,35 @@ impl Prepared {
     pub fn probes(&self) -> impl Iterator<Item = &PlannedProbe> {
         let planned = self.parts.iter().flat_map(|part| &part.plan.probes);
         planned.chain(self.spawn.as_ref().and_then(|spawn| spawn.as_ref().ok()))
+    }
+
+    /// Types through which contexts are followed, of all plugins together.
+    pub fn context_types(&self) -> [u64; CONTEXT_TYPES] {
+        let mut all: Vec<u64> = self.parts.iter().flat_map(|part| part.plan.context_types.iter().copied()).collect();
+        all.sort_unstable();
+        all.dedup();
+        if all.len() > CONTEXT_TYPES {
+            tracing::warn!(types = all.len(), "contexts are followed through {CONTEXT_TYPES} types only");
+        }
+        let mut types = [0; CONTEXT_TYPES];
+        for (slot, ty) in types.iter_mut().zip(all) {
+            *slot = ty;
+        }
+        types
+    }
+
+    /// Names for the types that events hold, if any do.
+    pub fn type_names(&self, binary: &Binary) -> Option<Arc<TypeNames>> {
+        if !self.parts.iter().any(|part| holds_types(&part.programs())) {
+            return None;
+        }
+        match binary.type_names_apart() {
+            Ok(types) => Some(Arc::new(types)),
+            Err(error) => {
+                tracing::warn!(%error, "types behind interfaces will have no names");
+                None
+            }
+        }
     }
 
     /// Why there is nothing to attach, one reason a plugin.

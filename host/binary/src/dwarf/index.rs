@@ -171,7 +171,8 @@ impl Index {
                 open.pop();
             }
             let Some(left) = self.left.attributes.checked_sub(abbreviation.attributes().len()) else {
-                return Ok(self.full(unit.place(offset), "attributes"));
+                self.full(unit.place(offset), "attributes");
+                return Ok(());
             };
             self.left.attributes = left;
             let tag = abbreviation.tag();
@@ -193,11 +194,13 @@ impl Index {
             let Some(at) = unit.place(offset) else { continue };
             let name = self.full_name(unit, &header, prefix, tag, offset)?;
             if self.left.text == 0 {
-                return Ok(self.full(Some(at), "text in names"));
+                self.full(Some(at), "text in names");
+                return Ok(());
             }
             let Some(name) = name.filter(|name| name.len() <= MAX_NAME) else { continue };
             if is_type(tag) && !self.add(unit, at, &name, &header, &mut open) {
-                return Ok(self.full(Some(at), "types"));
+                self.full(Some(at), "types");
+                return Ok(());
             }
             if is_scope {
                 open.push(Open { depth, at, prefix: Some(name + "::"), scope: NO_SCOPE });

@@ -250,3 +250,17 @@ fn follows_a_header_map() {
         assert_eq!(binary.key(&values), Err(Error::Missing("key of []string".into())));
     }
 }
+
+#[test]
+fn names_types_without_the_file() {
+    for (version, arguments) in [("go1.21.13", STRIPPED_PIE), ("go1.26.8", RELR), ("go1.27.4", PIE)] {
+        let program = program(version, "amd64", arguments);
+        let binary = Binary::parse(&program).unwrap();
+        let apart = binary.type_names_apart().unwrap();
+        for name in ["net/http.Request", "map[string][]string", "func(net/http.ResponseWriter, *net/http.Request)"] {
+            let address = binary.type_named(name).unwrap().unwrap().address.unwrap();
+            assert_eq!(apart.name(address).unwrap(), name, "{version} {arguments:?}");
+        }
+        assert!(apart.name(0x10).unwrap_err().to_string().contains("0x10"));
+    }
+}
