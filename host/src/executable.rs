@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -13,8 +13,11 @@ use crate::{
     session::Unattachable,
 };
 
-/// The largest file that is looked at, in bytes.
+/// The largest executable that is looked at, in bytes.
 const MOST: u64 = 4 << 30;
+/// The largest debug file. The kernel lets everybody write to those, so they are read, not mapped: one that is cut off while it
+/// is mapped would end this process.
+const MOST_DEBUG: u64 = 256 << 20;
 /// Where distributions put debug information.
 const DEBUG_DIRECTORY: &str = "usr/lib/debug";
 
@@ -27,9 +30,9 @@ pub struct Executable {
 /// A debug file that belongs to the executable, and what it shares with others where `dwz` made it smaller.
 struct Debug {
     path: PathBuf,
-    map: Mmap,
+    bytes: Vec<u8>,
     check: Check,
-    alternate: Option<Mmap>,
+    alternate: Option<Vec<u8>>,
 }
 
 impl Executable {
@@ -54,7 +57,7 @@ impl Executable {
         let binary = self.parse()?;
         let Some(debug) = &self.debug else { return Ok(binary) };
         let failed = |error| Unattachable::Binary { path: debug.path.clone(), error };
-        let binary = binary.with_debug_file(&debug.map, debug.check).map_err(failed)?;
+        let binary = binary.with_debug_file(&debug.bytes, debug.check).map_err(failed)?;
         match &debug.alternate {
             Some(alternate) => binary.with_alternate_debug_file(alternate).map_err(failed),
             None => Ok(binary),
@@ -79,12 +82,16 @@ impl Executable {
     fn find_debug_file(&self, root: &Path) -> Result<Option<Debug>, Unattachable> {
         let binary = self.parse()?;
         for (path, check) in debug_files(&binary, &self.shown, root) {
-            let Ok(map) = map(&path) else { continue };
-            match self.parse()?.with_debug_file(&map, check) {
+            let Ok(bytes) = read(&path) else { continue };
+            match self.parse()?.with_debug_file(&bytes, check) {
                 Ok(described) => {
-                    let link = described.alternate_link();
-                    let alternate = link.and_then(|link| find_alternate(&link, &path, root));
-                    return Ok(Some(Debug { path, map, check, alternate }));
+                    let files = described.alternate_link().map(|link| alternates(&link, &path, root));
+                    let alternate = files.into_iter().flatten().find_map(|path| {
+                        let alternate = read(&path).ok()?;
+                        let fits = self.parse().ok()?.with_debug_file(&bytes, check).ok()?;
+                        fits.with_alternate_debug_file(&alternate).is_ok().then_some(alternate)
+                    });
+                    return Ok(Some(Debug { path, bytes, check, alternate }));
                 }
                 Err(error) => tracing::debug!(path = %path.display(), %error, "not this program's debug information"),
             }
@@ -114,14 +121,15 @@ fn debug_files(binary: &Binary, shown: &Path, root: &Path) -> Vec<(PathBuf, Chec
     files
 }
 
-fn find_alternate(link: &AlternateLink, debug_file: &Path, root: &Path) -> Option<Mmap> {
+/// Where the file may be that a debug file shares with others.
+fn alternates(link: &AlternateLink, debug_file: &Path, root: &Path) -> Vec<PathBuf> {
     let named = Path::new(&link.path);
     let mut files: Vec<PathBuf> = match named.strip_prefix("/") {
         Ok(absolute) => roots(root).map(|root| root.join(absolute)).collect(),
         Err(_) => debug_file.parent().map(|directory| directory.join(named)).into_iter().collect(),
     };
     files.extend(roots(root).filter_map(|root| by_build_id(&root, &link.build_id)));
-    files.into_iter().find_map(|path| map(&path).ok())
+    files
 }
 
 fn by_build_id(root: &Path, id: &str) -> Option<PathBuf> {
@@ -132,6 +140,18 @@ fn by_build_id(root: &Path, id: &str) -> Option<PathBuf> {
 fn roots(root: &Path) -> impl Iterator<Item = PathBuf> {
     let own = Path::new("/");
     [root, own].into_iter().take(if root == own { 1 } else { 2 }).map(Path::to_owned)
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // Before it is opened: opening a pipe would wait for its other end.
+    let metadata = path.metadata()?;
+    if !metadata.is_file() || metadata.len() > MOST_DEBUG {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file of bearable size"));
+    }
+    let mut bytes = Vec::new();
+    // It may have grown since.
+    File::open(path)?.take(MOST_DEBUG).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Maps an executable. A file that is cut off while it is mapped would end this process with SIGBUS; the kernel lets nobody write to one

@@ -4,7 +4,7 @@
 use globset::{Glob, GlobMatcher};
 use serde::Serialize;
 
-use crate::binary::{self, Binary, Convention, Error, Inlining, Site, Source, Type};
+use crate::binary::{self, Binary, Convention, Error, Inlining, Kind, Role, Site, Source, Type};
 
 /// More functions than anybody reads.
 const FUNCTIONS: usize = 10_000;
@@ -44,7 +44,7 @@ pub struct Setting {
 #[derive(Debug, Serialize)]
 pub struct Struct {
     pub name: String,
-    pub kind: String,
+    pub kind: &'static str,
     /// In bytes.
     pub size: u64,
     pub source: &'static str,
@@ -83,11 +83,22 @@ pub struct Function {
     /// In bytes.
     pub size: u64,
     pub convention: &'static str,
-    /// Where a probe of its calls would stand, or why there can be none.
-    pub entry: Result<Site, String>,
-    pub returns: Result<Vec<Site>, String>,
-    /// Into how many functions it was inlined, whose calls do not come to it.
+    /// As it is written in its program, if the linker writes it otherwise.
+    pub demangled: Option<String>,
+    /// Where a probe of its calls would stand.
+    pub entry: Place<Site>,
+    pub returns: Place<Vec<Site>>,
+    /// Functions that it was inlined into, whose calls do not come to it: some of them, and how many there are.
+    pub inlined_into: Vec<String>,
     pub inlined: usize,
+}
+
+/// Where something can be probed, or why it cannot.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place<T> {
+    At(T),
+    Refused(String),
 }
 
 #[derive(Debug, Serialize)]
@@ -129,29 +140,31 @@ impl Report {
     }
 
     fn functions(&mut self, binary: &Binary, patterns: &[String]) -> anyhow::Result<()> {
-        if patterns.is_empty() {
-            return Ok(());
-        }
-        let matchers = patterns.iter().map(|it| matcher(it)).collect::<Result<Vec<_>, _>>()?;
-        let mut found: Vec<binary::Function> = binary
-            .functions()
-            .filter(|function| matchers.iter().any(|matcher| matcher.is_match(&function.name)))
-            .collect();
-        found.sort_by(|one, other| (&one.name, one.address).cmp(&(&other.name, other.address)));
-        self.more_functions = found.len().saturating_sub(FUNCTIONS);
-        found.truncate(FUNCTIONS);
-        // A name without a pattern's signs may be that of a function without code.
-        let mut names: Vec<&str> = found.iter().map(|function| function.name.as_str()).collect();
-        names.extend(patterns.iter().map(String::as_str));
-        let inlined = binary.inlining(&names);
-        for (pattern, matcher) in patterns.iter().zip(&matchers) {
-            if !found.iter().any(|function| matcher.is_match(&function.name)) {
-                let why = inlined.get(pattern).map_or_else(|| "no such function".to_owned(), gone);
+        let mut found: Vec<binary::Function> = Vec::new();
+        let inlined = binary.inlining(&patterns.iter().map(String::as_str).collect::<Vec<_>>());
+        for pattern in patterns {
+            let before = found.len();
+            if pattern.contains(['*', '?']) {
+                let matcher = matcher(pattern)?;
+                found.extend(binary.functions().filter(|function| matcher.is_match(&function.name)));
+            } else {
+                found.extend(binary.functions_named(pattern));
+            }
+            if found.len() == before {
+                let why = match (inlined.get(pattern), binary.find_function(pattern)) {
+                    (Some(inlining), _) => gone(inlining),
+                    (None, Err(error)) => error.to_string(),
+                    (None, Ok(_)) => "no such function".to_owned(),
+                };
                 self.missing.push(Missing { name: pattern.clone(), why });
             }
         }
-        let inlined_into = |name: &str| inlined.get(name).map_or(0, |inlining| inlining.count);
-        self.functions = found.into_iter().map(|it| function(binary, &it, inlined_into(&it.name))).collect();
+        found.sort_by(|one, other| (&one.name, one.address).cmp(&(&other.name, other.address)));
+        found.dedup();
+        self.more_functions = found.len().saturating_sub(FUNCTIONS);
+        found.truncate(FUNCTIONS);
+        let inlined = binary.inlining(&found.iter().map(|function| function.name.as_str()).collect::<Vec<_>>());
+        self.functions = found.iter().map(|it| function(binary, it, inlined.get(&it.name))).collect();
         Ok(())
     }
 }
@@ -184,19 +197,18 @@ fn gone(inlining: &Inlining) -> String {
 }
 
 fn structure(binary: &Binary, name: &str) -> Result<Struct, Error> {
-    let ty = binary.type_named(name)?.ok_or_else(|| {
-        Error::Missing(format!("type {name}: the program does not use it, or the linker left out what describes it"))
-    })?;
+    let ty = binary.type_named(name)?.ok_or_else(|| Error::Missing(format!("type {name}")))?;
     let other = if ty.source == Source::Descriptor { binary.dwarf_type_named(name)? } else { None };
     let theirs = other.as_ref().map(|other| fields(binary, other)).transpose()?;
     let mut fields = fields(binary, &ty)?;
     let mut agreement = if other.is_some() { Agreement::Agrees } else { Agreement::Alone };
     if let (Some(other), Some(theirs)) = (&other, theirs) {
-        for field in &mut fields {
-            let offset = theirs.iter().find(|it| it.name == field.name).map(|it| it.offset);
-            field.elsewhere = offset.filter(|offset| *offset != field.offset);
+        // By their places: a struct may have several fields `_`.
+        for (field, their) in fields.iter_mut().zip(&theirs) {
+            field.elsewhere = Some(their.offset).filter(|offset| *offset != field.offset);
         }
-        if other.size != ty.size || theirs.len() != fields.len() || fields.iter().any(|it| it.elsewhere.is_some()) {
+        let same = |(field, their): (&Field, &Field)| field.name == their.name && field.offset == their.offset;
+        if other.size != ty.size || theirs.len() != fields.len() || !fields.iter().zip(&theirs).all(same) {
             agreement = Agreement::Disagrees;
         }
     }
@@ -205,7 +217,7 @@ fn structure(binary: &Binary, name: &str) -> Result<Struct, Error> {
         Source::Dwarf => "dwarf",
     };
     Ok(Struct {
-        kind: format!("{:?}", ty.kind).to_lowercase(),
+        kind: kind(ty.kind),
         size: ty.size,
         source,
         agreement,
@@ -227,9 +239,33 @@ fn fields(binary: &Binary, ty: &Type) -> Result<Vec<Field>, Error> {
     Ok(binary.fields(ty)?.into_iter().map(field).collect())
 }
 
-fn function(binary: &Binary, function: &binary::Function, inlined: usize) -> Function {
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Bool => "bool",
+        Kind::Int { .. } | Kind::Bits { .. } => "integer",
+        Kind::Float { .. } => "float",
+        Kind::Complex { .. } => "complex",
+        Kind::String => "string",
+        Kind::Slice => "slice",
+        Kind::Array { .. } => "array",
+        Kind::Map => "map",
+        Kind::Pointer | Kind::UnsafePointer => "pointer",
+        Kind::Interface { .. } => "interface",
+        Kind::Struct => "struct",
+        Kind::Union => "union",
+        Kind::Variants => "enum",
+        Kind::Func => "function",
+        Kind::Chan => "channel",
+    }
+}
+
+fn function(binary: &Binary, function: &binary::Function, inlined: Option<&Inlining>) -> Function {
+    let entry = binary::entry_site(binary, function).map_err(|refusal| refusal.to_string());
+    let returns = binary::return_sites(binary, function).map_err(|refusal| refusal.to_string());
+    let chooses = function.role == Role::Resolver;
     Function {
         name: function.name.clone(),
+        demangled: function.demangled().filter(|demangled| *demangled != function.name),
         address: function.address,
         size: function.size,
         convention: match function.convention {
@@ -237,9 +273,21 @@ fn function(binary: &Binary, function: &binary::Function, inlined: usize) -> Fun
             Convention::GoStack => "go-stack",
             Convention::Native => "native",
         },
-        entry: binary::entry_site(binary, function).map_err(|refusal| refusal.to_string()),
-        returns: binary::return_sites(binary, function).map_err(|refusal| refusal.to_string()),
-        inlined,
+        entry: Place::new(entry, chooses),
+        returns: Place::new(returns, chooses),
+        inlined_into: inlined.map(|inlining| inlining.callers.clone()).unwrap_or_default(),
+        inlined: inlined.map_or(0, |inlining| inlining.count),
+    }
+}
+
+impl<T> Place<T> {
+    /// `chooses`: what stands there is not the function, but what chooses it when the program starts (an IFUNC).
+    fn new(place: Result<T, String>, chooses: bool) -> Self {
+        match place {
+            _ if chooses => Self::Refused("the function is chosen when the program starts (an IFUNC)".to_owned()),
+            Ok(place) => Self::At(place),
+            Err(refusal) => Self::Refused(refusal),
+        }
     }
 }
 

@@ -21,10 +21,10 @@ impl Binary<'_> {
         let moduledata = self.moduledata()?.clone();
         let length = moduledata.types_end.saturating_sub(moduledata.types);
         let mut bytes = self.image.bytes(moduledata.types, length)?.to_vec();
-        for (index, word) in bytes.chunks_exact_mut(WORD).enumerate() {
+        for (index, word) in bytes.as_chunks_mut::<WORD>().0.iter_mut().enumerate() {
             let address = moduledata.types.saturating_add((index * WORD) as u64);
             if let Some(value) = self.image.relocations.value(&self.image, address) {
-                word.copy_from_slice(&value.to_le_bytes());
+                *word = value.to_le_bytes();
             }
         }
         Ok(TypeNames { bytes, moduledata, architecture: self.image.architecture })

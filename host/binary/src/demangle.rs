@@ -11,10 +11,10 @@ use super::Function;
 /// A demangled name may be as long as it likes; of a longer one this much is compared.
 const MAX_BYTES: usize = 16 * 1024;
 const MAX_MANGLED: usize = 4 * 1024;
-/// Names that one search demangles, and bytes of what they mean: of those with the same last word, programs have some thousands. The
+/// Names that one search demangles, and bytes of what they mean. The
 /// time that a name takes grows with what it means, not with itself.
 const MAX_DEMANGLED: usize = 200_000;
-const MAX_TEXT: usize = 16 << 20;
+const MAX_TEXT: usize = 8 << 20;
 const MAX_FOUND: usize = 10_000;
 const RECURSION: u32 = 64;
 

@@ -88,19 +88,6 @@ impl<'d> Image<'d> {
         ElfFile64::parse(self.data).ok()
     }
 
-    /// The tables of segments and sections.
-    pub fn headers(&self) -> Vec<&'d [u8]> {
-        let Ok(header) = Header::parse(self.data) else { return Vec::new() };
-        let endian = LittleEndian;
-        let table = |offset: u64, count: u16, size: u16| {
-            let (start, length) = (usize::try_from(offset).ok()?, usize::from(count) * usize::from(size));
-            self.data.get(start..start.checked_add(length)?)
-        };
-        let segments = table(header.e_phoff.get(endian), header.e_phnum.get(endian), header.e_phentsize.get(endian));
-        let sections = table(header.e_shoff.get(endian), header.e_shnum.get(endian), header.e_shentsize.get(endian));
-        segments.into_iter().chain(sections).collect()
-    }
-
     pub fn first_load_address(&self) -> u64 {
         self.segments.iter().map(|segment| segment.address & !(PAGE - 1)).min().unwrap_or(0)
     }

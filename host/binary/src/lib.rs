@@ -81,9 +81,12 @@ impl<'d> Binary<'d> {
         self.image.first_load_address()
     }
 
-    /// Tells one file from another beside the build id, without reading it: its headers, with the sizes and places of all that is in it.
-    pub fn headers(&self) -> Vec<&'d [u8]> {
-        self.image.headers()
+    /// The bytes that types and functions are read from, without names and code: Go's descriptors, and its table of functions.
+    pub fn go_tables(&self) -> Result<[&'d [u8]; 2], Error> {
+        let moduledata = self.moduledata()?;
+        let types = self.image.bytes(moduledata.types, moduledata.types_end.saturating_sub(moduledata.types))?;
+        let functions = self.image.bytes(moduledata.pclntab.table, moduledata.pclntab.functions.saturating_mul(8))?;
+        Ok([types, functions])
     }
 
     /// Whether it says something about types itself, or the debug file that it was given does.

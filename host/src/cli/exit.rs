@@ -11,7 +11,7 @@ Exit codes:
   2  the command line is wrong
   3  privileges are missing, or it runs in a pid namespace of its own
   4  the kernel is too old
-  5  nothing could be attached
+  5  nothing could be attached; with inspect: something that was asked for is not there
   6  the process does not exist or has ended
   7  the executable cannot be read: not ELF, truncated or corrupt
   8  a plugin was refused

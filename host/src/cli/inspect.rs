@@ -11,7 +11,7 @@ use clap::Args;
 
 use uprobed::{
     binary::{Cost, Site},
-    inspect::{Agreement, Function, Report, Struct},
+    inspect::{Agreement, Function, Place, Report, Struct},
 };
 
 use super::{
@@ -147,17 +147,24 @@ fn function(out: &mut impl Write, function: &Function) -> io::Result<()> {
         "\n{BOLD}{}{BOLD:#}  {DIM}{:#x}, {} bytes{convention}{DIM:#}",
         function.name, function.address, function.size
     )?;
-    match function.inlined {
-        0 => writeln!(out)?,
-        count => writeln!(out, "  {WARN}also inlined into {count}{WARN:#}")?,
+    writeln!(out)?;
+    if let Some(demangled) = &function.demangled {
+        writeln!(out, "  {DIM}{demangled}{DIM:#}")?;
+    }
+    if function.inlined > 0 {
+        const SHOWN: usize = 3;
+        let callers = function.inlined_into.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+        let more = function.inlined.saturating_sub(SHOWN);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        writeln!(out, "  {WARN}also inlined into {callers}{more}: calls there do not come to it{WARN:#}")?;
     }
     match &function.entry {
-        Ok(site) => self::site(out, "entry", site)?,
-        Err(why) => writeln!(out, "  {:<7} {WARN}{why}{WARN:#}", "entry")?,
+        Place::At(site) => self::site(out, "entry", site)?,
+        Place::Refused(why) => writeln!(out, "  {:<7} {WARN}{why}{WARN:#}", "entry")?,
     }
     match &function.returns {
-        Ok(sites) => sites.iter().try_for_each(|site| self::site(out, "return", site)),
-        Err(why) => writeln!(out, "  {:<7} {WARN}{why}{WARN:#}", "return"),
+        Place::At(sites) => sites.iter().try_for_each(|site| self::site(out, "return", site)),
+        Place::Refused(why) => writeln!(out, "  {:<7} {WARN}{why}{WARN:#}", "return"),
     }
 }
 

@@ -54,7 +54,7 @@ impl Arguments {
                     writeln!(out, "{}", plan::table(plan, self.verbose, true))?;
                 }
                 for (name, reason) in &prepared.declined {
-                    writeln!(out, "{name}: left out: {reason}")?;
+                    writeln!(out, "{}", plan::wrapped(&format!("{name}: left out: "), reason))?;
                 }
                 if prepared.parts.is_empty() && prepared.declined.is_empty() {
                     writeln!(out, "no plugins")?;

@@ -22,6 +22,10 @@ impl Facts {
         let (struct_type, field, offset) = (ty.name(), field.name.clone(), field.offset);
         self.0.insert(Fact { struct_type, field, offset, origin });
     }
+
+    pub fn extend(&mut self, other: &Self) {
+        self.0.extend(other.0.iter().cloned());
+    }
 }
 
 /// What DWARF says of the structs that several probes rely on; found in one go, because looking through DWARF is what costs.
@@ -46,20 +50,22 @@ impl<'k> Witness<'k> {
     /// The first field of which another source says something else.
     pub fn objects_to(&self, facts: &Facts) -> Option<Skip> {
         facts.0.iter().find_map(|fact| {
-            let layout = self.layouts.get(&fact.struct_type).map(|layout| &layout.fields);
-            let dwarf =
-                layout.and_then(|fields| fields.iter().find(|(name, _)| *name == fact.field)).map(|(_, at)| *at);
-            let dwarf = dwarf.filter(|_| fact.origin == Origin::Descriptor);
-            let table = self.known.offset(&fact.struct_type, &fact.field);
-            let others = [(Origin::Dwarf, dwarf), (Origin::Table, table)];
-            let (origin, offset) = others
-                .into_iter()
-                .find_map(|(origin, offset)| Some((origin, offset.filter(|at| *at != fact.offset)?)))?;
-            Some(Skip::Disagreement {
-                field: format!("{}.{}", fact.struct_type, fact.field),
-                one: (fact.origin, fact.offset),
-                other: (origin, offset),
-            })
+            let (origin, offset) = [self.dwarf(fact), self.table(fact)].into_iter().flatten().next()?;
+            let field = format!("{}.{}", fact.struct_type, fact.field);
+            Some(Skip::Disagreement { field, one: (fact.origin, fact.offset), other: (origin, offset) })
         })
+    }
+
+    /// What DWARF has instead; a struct without the field is another struct.
+    fn dwarf(&self, fact: &Fact) -> Option<(Origin, Option<u64>)> {
+        let layout = self.layouts.get(&fact.struct_type).filter(|_| fact.origin == Origin::Descriptor)?;
+        let found = layout.fields.iter().find(|(name, _)| *name == fact.field).map(|(_, offset)| *offset);
+        (found != Some(fact.offset)).then_some((Origin::Dwarf, found))
+    }
+
+    /// What the plugin has instead, if it has anything.
+    fn table(&self, fact: &Fact) -> Option<(Origin, Option<u64>)> {
+        let known = self.known.offset(&fact.struct_type, &fact.field)?;
+        (known != fact.offset).then_some((Origin::Table, Some(known)))
     }
 }

@@ -58,7 +58,9 @@ impl Compiler<'_, '_> {
             let offsets =
                 value.trail.to_string() + &path.split_key().1.map(|key| format!("[{key:?}]")).unwrap_or_default();
             if path.split_key().1.is_some() {
-                origins.insert(runtime::map_layout(compiler.binary)?.1);
+                let (_, origin, facts) = runtime::map_layout(compiler.binary)?;
+                compiler.facts.extend(&facts);
+                origins.insert(origin);
             }
             let bytes = compiler.record(index, capture, path, &value, Target::Abort)?;
             let origins = origins.into_iter().collect();
@@ -210,7 +212,7 @@ impl Compiler<'_, '_> {
         if keys.kind() != Kind::String {
             return Err(Skip::NotCaptured(value.ty.name()));
         }
-        let (layout, _) = runtime::map_layout(self.binary)?;
+        let (layout, ..) = runtime::map_layout(self.binary)?;
         if let Place::Memory { base, offset } = value.place
             && !value.is_checked
         {

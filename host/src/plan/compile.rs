@@ -50,7 +50,7 @@ pub fn compile(
     let (captures, bytes) = compiler.captures()?;
     // Last, so that what only an adoption needs can be passed over.
     let (join_flags, channel) = compiler.joins()?;
-    let (dropped, facts) = (std::mem::take(&mut compiler.dropped), std::mem::take(&mut compiler.facts));
+    let (dropped, mut facts) = (std::mem::take(&mut compiler.dropped), std::mem::take(&mut compiler.facts));
     let mut program = runtime::program(binary, abi, &compiler.emit.finish()?)?;
     program.flags |= join_flags;
     if probe.current {
@@ -60,6 +60,9 @@ pub fn compile(
         program.flags |= flags::INHERITS;
     }
     program.channel = channel;
+    if abi.g.is_some() {
+        facts.extend(&runtime::goroutine(binary)?.facts);
+    }
     program.role = match probe.role {
         manifest::Role::Start => Role::Start,
         manifest::Role::End => Role::End,

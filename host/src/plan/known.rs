@@ -31,7 +31,14 @@ impl Known {
         let mut known = Self::default();
         for offset in &manifest.offsets {
             match entry(offset, binary) {
-                Ok(entry) => known.entries.extend(entry),
+                Ok(Some(entry)) => match known.entry(&entry.struct_type, &entry.field) {
+                    Some(first) if first.offset != entry.offset => {
+                        let why = Skip::TwoOffsets(first.offset, entry.offset);
+                        skipped.push(Skipped { what: format!("offset {}.{}", entry.struct_type, entry.field), why });
+                    }
+                    _ => known.entries.push(entry),
+                },
+                Ok(None) => {}
                 Err(why) => {
                     skipped.push(Skipped { what: format!("offset {}.{}", offset.struct_type, offset.field), why })
                 }

@@ -32,7 +32,7 @@ mod walk;
 pub use disassemble::disassemble;
 pub use runtime::spawn;
 pub use skip::Skip;
-pub use table::table;
+pub use table::{table, wrapped};
 pub use walk::Origin;
 
 use crate::{

@@ -2,8 +2,11 @@
 //! made. Read from the binary where it says so; otherwise the constants of its Go version.
 
 use super::{
-    PlannedProbe, Skip,
+    CaptureSource, PathSource, PlannedProbe, Skip,
+    agree::{Facts, Witness},
+    known::Known,
     registers::{self, Abi},
+    types::Ty,
     walk::Origin,
 };
 use crate::binary::{self, Binary, Convention, Function};
@@ -11,9 +14,11 @@ use uprobed_ebpf::program::{ABORT, Code, Correlation, KEPT, MapLayout, NO_SLOT, 
 
 /// The oldest Go version whose calling convention and layouts are known: 1.18.
 const OLDEST: u32 = 18;
+/// The newest whose runtime was looked at: constants are for these only.
+const NEWEST: u32 = 27;
 
 /// Offsets in `runtime.g` and `runtime.m`, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Goroutine {
     pub goid: u16,
     pub stack_hi: u16,
@@ -21,6 +26,7 @@ pub struct Goroutine {
     pub curg: i32,
     /// The weakest of their sources.
     pub origin: Origin,
+    pub facts: Facts,
 }
 
 /// The second number of `go1.26.8`, or why the program cannot be probed.
@@ -55,20 +61,51 @@ pub fn convention(binary: &Binary, function: &Function) -> Result<Convention, Sk
 }
 
 pub fn goroutine(binary: &Binary) -> Result<Goroutine, Skip> {
-    let minor = minor_version(binary)?;
-    let mut origin = Origin::Descriptor;
-    let mut find = |ty, fields, otherwise| {
-        let (offset, from) = offset(binary, ty, fields).unwrap_or((otherwise, Origin::Abi));
-        origin = origin.max(from);
-        offset
-    };
+    let mut runtime = Runtime::new(binary)?;
+    let minor = runtime.minor;
     Ok(Goroutine {
-        goid: find("runtime.g", &["goid"], goid(minor)),
-        stack_hi: find("runtime.g", &["stack", "hi"], 8),
-        m: find("runtime.g", &["m"], 48).into(),
-        curg: find("runtime.m", &["curg"], curg(minor)).into(),
-        origin,
+        goid: runtime.offset("runtime.g", &["goid"], goid(minor))?,
+        stack_hi: runtime.offset("runtime.g", &["stack", "hi"], 8)?,
+        m: runtime.offset("runtime.g", &["m"], 48)?.into(),
+        curg: runtime.offset("runtime.m", &["curg"], curg(minor))?.into(),
+        origin: runtime.origin,
+        facts: runtime.facts,
     })
+}
+
+/// Looks for fields of the runtime's own structs, and remembers what was relied on.
+struct Runtime<'b, 'd> {
+    binary: &'b Binary<'d>,
+    minor: u32,
+    origin: Origin,
+    facts: Facts,
+}
+
+impl<'b, 'd> Runtime<'b, 'd> {
+    fn new(binary: &'b Binary<'d>) -> Result<Self, Skip> {
+        Ok(Self { binary, minor: minor_version(binary)?, origin: Origin::Descriptor, facts: Facts::default() })
+    }
+
+    /// By the binary's own account. Where it does not have the struct, `otherwise` is what all known versions of Go have.
+    fn offset(&mut self, struct_type: &str, fields: &[&str], otherwise: u16) -> Result<u16, Skip> {
+        let path = || format!("{struct_type}.{}", fields.join("."));
+        let Some(mut ty) = self.binary.type_named(struct_type)? else {
+            self.origin = self.origin.max(Origin::Abi);
+            return if self.minor <= NEWEST { Ok(otherwise) } else { Err(Skip::Unknown(path(), self.minor)) };
+        };
+        let mut offset = 0u64;
+        for name in fields {
+            let found = self.binary.field(&ty, name)?;
+            let (field, inner) =
+                found.ok_or_else(|| Skip::NoField { ty: ty.name.clone(), field: (*name).to_owned() })?;
+            let origin = ty.source.into();
+            self.facts.add(&Ty::Known(ty), &field, origin);
+            self.origin = self.origin.max(origin);
+            offset = offset.saturating_add(field.offset);
+            ty = inner;
+        }
+        u16::try_from(offset).map_err(|_| Skip::NotFollowed { what: path(), ty: struct_type.to_owned() })
+    }
 }
 
 /// As DWARF has it in programs built with 1.18.10, 1.20.14, 1.21.13, 1.22.12, 1.23.12, 1.24.9, 1.25.3, 1.26.8 and 1.27.4.
@@ -81,14 +118,12 @@ fn curg(minor: u32) -> u16 {
     if minor <= 24 { 192 } else { 184 }
 }
 
-/// How maps of string keys lie in memory; the value's size does not matter here.
-pub fn map_layout(binary: &Binary) -> Result<(MapLayout, Origin), Skip> {
-    let mut origin = Origin::Descriptor;
-    let mut find = |ty, fields: &[&str], otherwise: u8| {
-        let found = offset(binary, ty, fields).and_then(|(offset, from)| Some((u8::try_from(offset).ok()?, from)));
-        let (offset, from) = found.unwrap_or((otherwise, Origin::Abi));
-        origin = origin.max(from);
-        offset
+/// How maps of string keys lie in memory; the value's size does not matter here. With the weakest source, and what is relied on.
+pub fn map_layout(binary: &Binary) -> Result<(MapLayout, Origin, Facts), Skip> {
+    let mut runtime = Runtime::new(binary)?;
+    let mut find = |ty, fields: &[&str], otherwise| {
+        let offset = runtime.offset(ty, fields, otherwise)?;
+        u8::try_from(offset).map_err(|_| Skip::MapLayout)
     };
     // Swiss maps came with 1.24; GOEXPERIMENT=noswissmap could still build the old ones in 1.24 and 1.25.
     let is_swiss = minor_version(binary)? >= 24 && !has_old_maps(binary);
@@ -96,13 +131,13 @@ pub fn map_layout(binary: &Binary) -> Result<(MapLayout, Origin), Skip> {
         const MAP: &str = "internal/runtime/maps.Map";
         const TABLE: &str = "internal/runtime/maps.table";
         MapLayout::Swiss {
-            dir_ptr: find(MAP, &["dirPtr"], 16),
-            dir_len: find(MAP, &["dirLen"], 24),
-            groups: find(TABLE, &["groups", "data"], 16),
-            length_mask: find(TABLE, &["groups", "lengthMask"], 24),
+            dir_ptr: find(MAP, &["dirPtr"], 16)?,
+            dir_len: find(MAP, &["dirLen"], 24)?,
+            groups: find(TABLE, &["groups", "data"], 16)?,
+            length_mask: find(TABLE, &["groups", "lengthMask"], 24)?,
         }
     } else {
-        MapLayout::Buckets { b: find("runtime.hmap", &["B"], 9), buckets: find("runtime.hmap", &["buckets"], 16) }
+        MapLayout::Buckets { b: find("runtime.hmap", &["B"], 9)?, buckets: find("runtime.hmap", &["buckets"], 16)? }
     };
     // The interpreter reads each pair at once.
     let are_neighbours = match layout {
@@ -111,24 +146,11 @@ pub fn map_layout(binary: &Binary) -> Result<(MapLayout, Origin), Skip> {
         }
         MapLayout::Buckets { b, buckets } => buckets == (b & !7) + 8,
     };
-    if are_neighbours { Ok((layout, origin)) } else { Err(Skip::MapLayout) }
+    if are_neighbours { Ok((layout, runtime.origin, runtime.facts)) } else { Err(Skip::MapLayout) }
 }
 
 fn has_old_maps(binary: &Binary) -> bool {
     binary.function("runtime.hashGrow").is_some()
-}
-
-/// A field's offset by the binary's own account.
-fn offset(binary: &Binary, ty: &str, fields: &[&str]) -> Option<(u16, Origin)> {
-    let mut ty = binary.type_named(ty).ok()??;
-    let (mut offset, mut origin) = (0u64, Origin::Descriptor);
-    for name in fields {
-        origin = origin.max(ty.source.into());
-        let (field, inner) = binary.field(&ty, name).ok()??;
-        offset = offset.checked_add(field.offset)?;
-        ty = inner;
-    }
-    Some((offset.try_into().ok()?, origin))
 }
 
 /// An empty program for probes of this binary's functions of this convention.
@@ -154,8 +176,8 @@ pub fn program(binary: &Binary, abi: &Abi, ops: &[Op]) -> Result<Box<Program>, S
         ops_len: ops.len() as u8,
         g_register: abi.g.unwrap_or_default(),
         stack_pointer: abi.stack_pointer,
-        goid: goroutine.map_or(0, |goroutine| goroutine.goid),
-        stack_hi: goroutine.map_or(0, |goroutine| goroutine.stack_hi),
+        goid: goroutine.as_ref().map_or(0, |goroutine| goroutine.goid),
+        stack_hi: goroutine.as_ref().map_or(0, |goroutine| goroutine.stack_hi),
         reserved: 0,
         ops: [nothing; OPS],
     });
@@ -163,6 +185,16 @@ pub fn program(binary: &Binary, abi: &Abi, ops: &[Op]) -> Result<Box<Program>, S
         *slot = *op;
     }
     Ok(program)
+}
+
+/// Where the numbers of goroutines come from, for people.
+fn source(goroutine: &Goroutine) -> CaptureSource {
+    let path = PathSource {
+        path: "g.goid".to_owned(),
+        offsets: format!("g+{}", goroutine.goid),
+        origins: vec![goroutine.origin],
+    };
+    CaptureSource { name: "goroutine".to_owned(), paths: vec![path] }
 }
 
 /// The host's own probe of a Go program: a goroutine is made. At the call of `runtime.runqput` in `runtime.newproc.func1` the second
@@ -182,6 +214,11 @@ pub fn spawn(binary: &Binary) -> Result<PlannedProbe, Skip> {
         op(Code::LOAD, 2, 1, goroutine.m),
         op(Code::LOAD, 3, 2, goroutine.curg),
     ];
+    let nothing_known = Known::default();
+    let witness = Witness::new(binary, &nothing_known, std::iter::once(&goroutine.facts))?;
+    if let Some(objection) = witness.objects_to(&goroutine.facts) {
+        return Err(objection);
+    }
     let mut program = program(binary, abi, &ops)?;
     program.role = Role::Spawn as u8;
     program.key_slots = [0, 3];
@@ -195,7 +232,7 @@ pub fn spawn(binary: &Binary) -> Result<PlannedProbe, Skip> {
         sites: vec![site],
         bypass: None,
         program,
-        captures: Vec::new(),
+        captures: vec![source(&goroutine)],
         bytes: 0,
         dropped: Vec::new(),
     })

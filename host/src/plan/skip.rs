@@ -21,8 +21,12 @@ pub enum Skip {
     BadVersions { versions: String, message: String },
     #[error("the field type `{ty}`: {message}")]
     FieldType { ty: String, message: String },
-    #[error("{field} is at {} by {} and at {} by {}", .one.1, .one.0, .other.1, .other.0)]
-    Disagreement { field: String, one: (Origin, u64), other: (Origin, u64) },
+    #[error("{field} is at {} by {} and {} by {}", .one.1, .one.0, place(&.other.1), .other.0)]
+    Disagreement { field: String, one: (Origin, u64), other: (Origin, Option<u64>) },
+    #[error("the table has it at {0} and at {1} for this program")]
+    TwoOffsets(u64, u64),
+    #[error("nothing in the program says where {0} is, and Go 1.{1} is newer than what is known here")]
+    Unknown(String, u32),
     #[error("none of {} is linked, not even inlined into another package", .0.join(", "))]
     NotMentioned(Vec<String>),
     #[error("{symbol}: {refusal}")]
@@ -110,4 +114,8 @@ impl Skip {
                 | Self::TwoJoins
         )
     }
+}
+
+fn place(offset: &Option<u64>) -> String {
+    offset.map_or_else(|| "not there".to_owned(), |offset| format!("at {offset}"))
 }

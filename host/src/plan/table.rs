@@ -35,6 +35,13 @@ pub fn table(plan: &Plan, verbose: bool, colour: bool) -> String {
     table.text
 }
 
+/// A text of one thought, in as many lines as it takes.
+pub fn wrapped(left: &str, text: &str) -> String {
+    let mut table = Table { text: String::new(), colour: false };
+    table.wrapped(Style::new(), left, text);
+    table.text.trim_end().to_owned()
+}
+
 struct Table {
     text: String,
     colour: bool,

@@ -176,11 +176,11 @@ impl Walk<'_, '_> {
         Ok(value)
     }
 
-    /// The way to a field: as the program says, or else as the plugin knows.
+    /// The way to a field: as the program says, or as the plugin knows of a struct that the program does not have.
     fn way(&self, ty: &Ty, name: &str) -> Result<Option<Vec<(Field, Ty)>>, Skip> {
-        match ty.promoted(name, self.binary)? {
-            Some(way) => Ok(Some(way)),
-            None => Ok(self.known.field(ty, name, self.binary)?.map(|step| vec![step])),
+        match ty {
+            Ty::Known(_) => ty.promoted(name, self.binary),
+            Ty::Stated(..) => Ok(self.known.field(ty, name, self.binary)?.map(|step| vec![step])),
         }
     }
 

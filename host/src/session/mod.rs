@@ -303,6 +303,10 @@ impl Session {
         if let Some(Err(skip)) = &prepared.spawn {
             tracing::warn!(executable = %path.display(), %skip, "spans of goroutines made by others may be roots");
         }
+        for (probe, bypass) in prepared.probes().filter_map(|probe| Some((probe, probe.bypass.as_ref()?))) {
+            let (symbol, executable) = (&probe.symbol, path.display());
+            tracing::warn!(%executable, symbol, %bypass, "inlined, as in profile-guided builds: calls made there are not seen");
+        }
         let types = prepared.type_names(&binary);
         for part in &prepared.parts {
             self.open = self.open.max(Duration::from_secs(part.manifest.limits.open_seconds.into()));
@@ -322,12 +326,12 @@ impl Session {
     /// As it was prepared before, if there was the same binary.
     fn prepare(&mut self, executable: &Executable, binary: &Binary) -> Prepared {
         let key = cache::Key::new(executable, binary);
-        if let Some(known) = key.as_ref().and_then(|key| self.cache.get(key)) {
+        if let Some(known) = key.as_ref().and_then(|key| self.cache.get(key, binary)) {
             return known.renumbered(&mut self.numbers);
         }
         let prepared = Prepared::new(&self.plugins, binary, &mut self.numbers);
         if let Some(key) = key {
-            self.cache.put(key, Arc::new(prepared.clone()));
+            self.cache.put(key, prepared.clone(), binary);
         }
         prepared
     }

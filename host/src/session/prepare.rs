@@ -85,7 +85,8 @@ impl Prepared {
             }
         }
         let inherits = |part: &Part| part.plan.probes.iter().any(|probe| probe.program.flags & flags::INHERITS != 0);
-        let spawn = parts.iter().any(inherits).then(|| plan::spawn(binary));
+        // Other programs have no goroutines; their threads are told apart by themselves.
+        let spawn = (binary.go().is_some() && parts.iter().any(inherits)).then(|| plan::spawn(binary));
         Self { parts, spawn, declined }
     }
 

@@ -14,7 +14,7 @@ use crate::Error;
 
 /// Go's linker has one table for all units; C's compilers one for each.
 const MAX_PLANS: usize = 4096;
-/// Of an entry; some take no bytes, and Go's entries have ten at most.
+/// Of an entry; some take no bytes, and Go's entries have far fewer.
 const MAX_ATTRIBUTES: usize = 64;
 /// Codes that are looked up without a search.
 const MAX_CODE: u64 = 1 << 16;

@@ -1,20 +1,31 @@
 //! Names of types as they are asked for and as compilers write them.
 
+use std::borrow::Cow;
+
 /// What a namespace without a name is called, as debuggers do.
 pub(super) const ANONYMOUS: &str = "(anonymous namespace)";
 
 /// Without the spaces that compilers write or leave out as they like: `vector<int, allocator<int> >` is `vector<int,allocator<int>>`.
-pub(super) fn normal(name: &str) -> String {
+pub(super) fn normal(name: &str) -> Cow<'_, str> {
     let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
+    let Some((first, mut rest)) = name.split_once(' ') else { return Cow::Borrowed(name) };
     let mut text = String::with_capacity(name.len());
-    let mut letters = name.chars().peekable();
-    while let Some(letter) = letters.next() {
-        let (before, after) = (text.chars().next_back(), letters.peek().copied());
-        if letter != ' ' || before.is_some_and(is_word) && after.is_some_and(is_word) {
-            text.push(letter);
+    text.push_str(first);
+    loop {
+        if text.chars().next_back().is_some_and(is_word) && rest.chars().next().is_some_and(is_word) {
+            text.push(' ');
+        }
+        match memchr::memchr(b' ', rest.as_bytes()) {
+            Some(at) => {
+                text.push_str(&rest[..at]);
+                rest = &rest[at + 1..];
+            }
+            None => {
+                text.push_str(rest);
+                return Cow::Owned(text);
+            }
         }
     }
-    text
 }
 
 /// Go's linker writes dots in a path's last element, and what is not printable, as `%2e`.
@@ -53,6 +64,10 @@ mod tests {
             ("std::vector<int, std::allocator<int> >", "std::vector<int,std::allocator<int>>"),
             ("std::map<unsigned int, char const *>", "std::map<unsigned int,char const*>"),
             ("(anonymous namespace)::T", "(anonymous namespace)::T"),
+            ("  long   int ", "long int"),
+            ("plain", "plain"),
+            (" ", ""),
+            ("", ""),
         ] {
             assert_eq!(normal(name), expected);
         }
