@@ -216,14 +216,7 @@ fn structure(binary: &Binary, name: &str) -> Result<Struct, Error> {
         Source::Descriptor => "descriptor",
         Source::Dwarf => "dwarf",
     };
-    Ok(Struct {
-        kind: kind(ty.kind),
-        size: ty.size,
-        source,
-        agreement,
-        fields,
-        name: ty.name,
-    })
+    Ok(Struct { kind: kind(ty.kind), size: ty.size, source, agreement, fields, name: ty.name })
 }
 
 /// None if it is no struct.

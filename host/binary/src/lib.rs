@@ -76,6 +76,11 @@ impl<'d> Binary<'d> {
         self.image.position_independent
     }
 
+    /// Where in the file a link-time address is.
+    pub fn file_offset(&self, address: u64) -> Option<u64> {
+        self.image.file_offset(address)
+    }
+
     /// The lowest loaded address, page aligned: what the load bias is measured from.
     pub fn first_load_address(&self) -> u64 {
         self.image.first_load_address()

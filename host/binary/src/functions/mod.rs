@@ -144,6 +144,17 @@ impl<'d> Functions<'d> {
         same.filter_map(|&(_, number)| self.get(image, number)).find(is_in)
     }
 
+    /// Where the first function behind this address begins.
+    pub fn next_address(&self, address: u64) -> Option<u64> {
+        let sorted = self.sorted();
+        let symbol = sorted.get(sorted.partition_point(|&(start, _)| start <= address)).map(|&(start, _)| start);
+        let in_go = self.pclntab.as_ref().and_then(|pclntab| {
+            let index = pclntab.before(address).map_or(0, |index| index + 1);
+            pclntab.place(index).filter(|_| index <= pclntab.count).map(|(start, _)| start)
+        });
+        symbol.into_iter().chain(in_go.filter(|&start| start > address)).min()
+    }
+
     /// Every symbol's name as the linker knows it, for those who read more out of it.
     pub fn symbol_names(&self) -> impl Iterator<Item = (u32, &'d [u8])> {
         let first = self.pclntab.as_ref().map_or(0, |pclntab| pclntab.count);

@@ -18,6 +18,7 @@ type Instruction = machine::Instruction<Detail>;
 
 impl Machine for Amd64 {
     type Detail = Detail;
+    const ALIGNMENT: usize = 1;
 
     fn decode(code: &[u8], address: u64) -> Option<Instruction> {
         let detail = Decoder::with_ip(64, code, address, DecoderOptions::NONE).decode();

@@ -25,6 +25,7 @@ type Instruction = machine::Instruction<Detail>;
 
 impl Machine for Arm64 {
     type Detail = Detail;
+    const ALIGNMENT: usize = 4;
 
     fn decode(code: &[u8], address: u64) -> Option<Instruction> {
         let bytes: [u8; 4] = *code.first_chunk()?;

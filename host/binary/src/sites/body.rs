@@ -1,13 +1,15 @@
-//! A function's instructions, found by following its jumps from its beginning, so that padding and constants between them are not taken
-//! for code. Knows no machine; `Machine` is what it needs to know of one.
+//! A function's instructions, found by following its jumps from its beginning, so that padding and data between them are not taken for
+//! code: a probe writes into what it stands on. Knows no machine; `Machine` is what it needs to know of one.
 //!
-//! What nothing jumps to is code all the same where a runtime enters it: Go's recovery of a panic at the call of
-//! `runtime.deferreturn` (1.18 to 1.27), a C++ exception at its landing pad. The first is looked for; for the second, whatever follows
-//! the function's calls unreached counts if it can be disassembled to its end and jumps only to instructions.
+//! What nothing jumps to is code only where the binary says so: a C++ exception enters at the landing pads that it lists (`landing`),
+//! Go's recovery of a panic at the call of `runtime.deferreturn` (1.18 to 1.27). The latter is looked for, in what Go compiled: there no
+//! data stands between instructions. Whatever else is unreached has no probe, and is asked only whether it could return.
 
 use std::collections::BTreeMap;
 
+use super::super::functions::pclntab::Written;
 use super::super::{Binary, Function, functions};
+use super::landing;
 use super::machine::{Flow, Instruction, Machine};
 use super::tables;
 use super::{Cost, Refusal, Site};
@@ -22,6 +24,8 @@ const MAX_PARTS: usize = 8;
 const MAX_GROWTH: usize = 80;
 /// Instructions looked at before a jump for the table that it takes its target from.
 const BEFORE_JUMP: usize = 24;
+/// Of a function whose symbol has no size, so many bytes are followed.
+const MAX_UNSIZED: u64 = 4096;
 /// Where a panic goes on that was recovered.
 const RECOVERY: &str = "runtime.deferreturn";
 
@@ -37,6 +41,7 @@ pub(super) struct Body<'a, 'd, M: Machine> {
     indirect: Vec<Instruction<M::Detail>>,
     /// Where jumps through tables lead.
     through_tables: Vec<u64>,
+    is_compiled_by_go: bool,
 }
 
 /// A piece of code.
@@ -71,10 +76,14 @@ impl<'a, 'd, M: Machine> Body<'a, 'd, M> {
             pending: vec![(function.address, false)],
             indirect: Vec::new(),
             through_tables: Vec::new(),
+            is_compiled_by_go: is_compiled_by_go(binary, function.address),
         };
         body.follow_all(&function.name)?;
-        body.add_recovery(&function.name)?;
-        body.add_landing_pads();
+        if body.is_compiled_by_go {
+            body.add_recovery(&function.name)?;
+        } else {
+            body.add_landing_pads(&function.name)?;
+        }
         Ok(body)
     }
 
@@ -135,6 +144,25 @@ impl<'a, 'd, M: Machine> Body<'a, 'd, M> {
     /// Whether one of the first branches is such a jump.
     pub fn grows_stack(&self) -> bool {
         self.leading().take(MAX_GROWTH).any(|instruction| self.grows(instruction))
+    }
+
+    /// Where it could return or be left, for all one can tell, in bytes that nothing reaches: code that is entered in an unknown way, or
+    /// data that looks like it. On amd64 an instruction may begin at every byte.
+    pub fn unreached_exit(&self) -> Option<u64> {
+        if self.is_compiled_by_go {
+            let mut swept = self.gaps().into_iter().flat_map(|gap| self.sweep(gap));
+            return swept.find(|instruction| instruction.flow == Flow::Return).map(|instruction| instruction.address);
+        }
+        let leaves = |address: u64, end: u64| {
+            let decoded = self.code_at(address).and_then(|code| M::decode(code, address));
+            decoded.filter(|instruction| instruction.end() <= end).is_some_and(|instruction| match instruction.flow {
+                Flow::Return | Flow::Indirect => true,
+                Flow::Jump(target) | Flow::Branch(target) => !self.contains(target),
+                Flow::Next | Flow::Nothing | Flow::Call(_) | Flow::Stop => false,
+            })
+        };
+        let in_gap = |(start, end): (u64, u64)| (start..end).step_by(M::ALIGNMENT).find(|&at| leaves(at, end));
+        self.gaps().into_iter().find_map(in_gap)
     }
 
     pub fn cost(&self, instruction: &Instruction<M::Detail>) -> Option<Cost> {
@@ -295,25 +323,23 @@ impl<'a, 'd, M: Machine> Body<'a, 'd, M> {
         gaps
     }
 
-    /// The instructions of a gap one after another, and whether all of it could be read.
-    fn sweep(&self, (start, end): (u64, u64)) -> (Vec<Instruction<M::Detail>>, bool) {
+    /// The instructions of a gap one after another, up to what is none.
+    fn sweep(&self, (start, end): (u64, u64)) -> Vec<Instruction<M::Detail>> {
         let mut instructions: Vec<Instruction<M::Detail>> = Vec::new();
         let mut address = start;
         while address < end && instructions.len() < MAX_INSTRUCTIONS {
             let decoded = self.code_at(address).and_then(|code| M::decode(code, address));
-            let Some(instruction) = decoded.filter(|instruction| instruction.end() <= end) else {
-                return (instructions, false);
-            };
+            let Some(instruction) = decoded.filter(|instruction| instruction.end() <= end) else { break };
             address = instruction.end();
             instructions.push(instruction);
         }
-        (instructions, address == end)
+        instructions
     }
 
     fn add_recovery(&mut self, name: &str) -> Result<(), Refusal> {
         let Some(recovery) = self.binary.function(RECOVERY) else { return Ok(()) };
         for gap in self.gaps() {
-            let (instructions, _) = self.sweep(gap);
+            let instructions = self.sweep(gap);
             let calls =
                 instructions.iter().filter(|instruction| instruction.flow == Flow::Call(Some(recovery.address)));
             self.pending.extend(calls.map(|instruction| (instruction.address, false)));
@@ -321,27 +347,28 @@ impl<'a, 'd, M: Machine> Body<'a, 'd, M> {
         self.follow_all(name)
     }
 
-    fn add_landing_pads(&mut self) {
-        let calls = |instruction: &Instruction<M::Detail>| matches!(instruction.flow, Flow::Call(_));
-        if !self.instructions().any(calls) {
-            return;
+    /// Of its cold parts as well, of which following them may find more.
+    fn add_landing_pads(&mut self, name: &str) -> Result<(), Refusal> {
+        let mut done = 0;
+        while let Some(part) = self.parts.get(done) {
+            let pads = landing::pads(&self.binary.image, part.start);
+            let within: Vec<_> = pads.into_iter().filter(|&pad| self.contains(pad)).collect();
+            self.pending.extend(within.into_iter().map(|pad| (pad, false)));
+            self.follow_all(name)?;
+            done += 1;
         }
-        for gap in self.gaps() {
-            let (instructions, whole) = self.sweep(gap);
-            let starts = |target: u64| {
-                let own = instructions.binary_search_by_key(&target, |instruction| instruction.address).is_ok();
-                own || self.instructions.contains_key(&target)
-            };
-            let leads_to_code = instructions.iter().all(|instruction| match instruction.flow {
-                Flow::Jump(target) | Flow::Branch(target) => starts(target),
-                Flow::Indirect => false,
-                _ => true,
-            });
-            if whole && leads_to_code {
-                self.instructions.extend(instructions.iter().map(|instruction| (instruction.address, *instruction)));
-            }
-        }
+        Ok(())
     }
+}
+
+/// By its record: not assembly, C, or what has none. Wrappers may be assembly, and none of Go's own needs more than following.
+fn is_compiled_by_go(binary: &Binary, address: u64) -> bool {
+    let compiled = |pclntab: &functions::pclntab::Pclntab| {
+        let index = pclntab.before(address)?;
+        let begins = pclntab.place(index)?.0 == address;
+        Some(begins && pclntab.written(index)? == Written::InGo)
+    };
+    binary.function_table().pclntab().and_then(compiled).unwrap_or(false)
 }
 
 /// GCC and LLVM move what seldom runs out of a function, into `name.cold` or `name.cold.1`.
@@ -350,13 +377,14 @@ fn is_cold_part(name: &str, other: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// An assembler's function may have no size: it ends where the next one begins.
+/// An assembler's function may have no size: it is followed no further than to where the next one begins.
 fn code<'d>(binary: &Binary<'d>, function: &Function) -> Result<&'d [u8], Refusal> {
     let mut function = function.clone();
     if function.size == 0 {
-        let later = binary.functions().map(|other| other.address).filter(|&address| address > function.address);
-        let next = later.min().ok_or_else(|| Refusal::NoCode(format!("{} has no size", function.name)))?;
-        function.size = next - function.address;
+        let in_file = binary.image.bytes_from(function.address).map_or(0, |bytes| bytes.len() as u64);
+        let next = binary.function_table().next_address(function.address);
+        let size = next.map_or(u64::MAX, |next| next.saturating_sub(function.address));
+        function.size = size.min(in_file).min(MAX_UNSIZED);
     }
     binary.code(&function).map_err(|error| Refusal::NoCode(error.to_string()))
 }

@@ -39,6 +39,8 @@ impl<D> Instruction<D> {
 pub(super) trait Machine: Sized {
     /// An instruction as its disassembler has it.
     type Detail: Copy;
+    /// Bytes, a multiple of which every instruction's address is.
+    const ALIGNMENT: usize;
 
     /// The first instruction of `code`, which lies at `address`.
     fn decode(code: &[u8], address: u64) -> Option<Instruction<Self::Detail>>;

@@ -8,6 +8,7 @@
 mod amd64;
 mod arm64;
 mod body;
+mod landing;
 mod machine;
 mod tables;
 
@@ -66,6 +67,12 @@ pub enum Refusal {
     Loop(u64),
     #[error("calls a part of itself at {0:#x}, which returns too")]
     Subroutine(u64),
+    /// Code that is entered in an unknown way, or data: a probe there would change it, and none there could miss returns.
+    #[error("nothing leads to {0:#x}, which is perhaps data, perhaps where it returns")]
+    Unreached(u64),
+    /// Of its entry no more than the first instructions is needed.
+    #[error("its symbol has no size, so it may return from elsewhere")]
+    NoSize,
 }
 
 /// Where the arguments are in place, hit once for each call: of a Go function on amd64 the `push rbp` after the stack check (Go 1.21 and
@@ -78,7 +85,7 @@ pub fn entry_site(binary: &Binary, function: &Function) -> Result<Site, Refusal>
     }
 }
 
-/// Every instruction that returns from the function. The return address is where the call put it: `[rsp]` on amd64, LR on arm64.
+/// Every instruction that returns from the function, if it is sure that these are all, and that they are instructions. The return address is where the call put it: `[rsp]` on amd64, LR on arm64.
 pub fn return_sites(binary: &Binary, function: &Function) -> Result<Vec<Site>, Refusal> {
     match binary.architecture() {
         Architecture::Amd64 => returns::<Amd64>(binary, function),
@@ -118,6 +125,9 @@ fn entry<M: Machine>(binary: &Binary, function: &Function) -> Result<Site, Refus
 }
 
 fn returns<M: Machine>(binary: &Binary, function: &Function) -> Result<Vec<Site>, Refusal> {
+    if function.size == 0 {
+        return Err(Refusal::NoSize);
+    }
     let body = Body::<M>::read(binary, function)?;
     if let Some(&exit) = body.exits.first() {
         let name = exit.and_then(|target| binary.function_at(target)).map(|function| function.name);
@@ -127,12 +137,18 @@ fn returns<M: Machine>(binary: &Binary, function: &Function) -> Result<Vec<Site>
     if let Some(inner) = body.subroutine() {
         return Err(Refusal::Subroutine(inner));
     }
+    if let Some(address) = body.unreached_exit() {
+        return Err(Refusal::Unreached(address));
+    }
     let returns = body.instructions().filter(|instruction| instruction.flow == Flow::Return);
     let sites = returns.map(|instruction| body.site(instruction, false)).collect::<Result<Vec<_>, _>>()?;
     if sites.is_empty() { Err(Refusal::NoReturn) } else { Ok(sites) }
 }
 
 fn call<M: Machine>(binary: &Binary, function: &Function, callee: &str) -> Result<Site, Refusal> {
+    if function.size == 0 {
+        return Err(Refusal::NoSize);
+    }
     let body = Body::<M>::read(binary, function)?;
     let target = binary.function(callee).ok_or_else(|| Refusal::NoCall(callee.into()))?.address;
     let calls: Vec<_> =

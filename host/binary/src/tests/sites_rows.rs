@@ -22,10 +22,10 @@ fn elf(machine: u16, code: &[u8]) -> Vec<u8> {
     file
 }
 
-fn sites(machine: u16, code: &[u8]) -> String {
+fn sites(machine: u16, code: &[u8], size: usize) -> String {
     let file = elf(machine, code);
     let binary = Binary::parse(&file).unwrap();
-    let size = code.len() as u64;
+    let size = size as u64;
     let function = Function { name: "f".into(), address: CODE, size, convention: Convention::Native, role: Role::Body };
     let mut text = String::new();
     let mut line = |site: &Site| {
@@ -42,13 +42,13 @@ fn sites(machine: u16, code: &[u8]) -> String {
 
 #[track_caller]
 fn amd64(code: &[u8], expected: Expect) {
-    expected.assert_eq(&sites(62, code));
+    expected.assert_eq(&sites(62, code, code.len()));
 }
 
 #[track_caller]
 fn arm64(code: &[u32], expected: Expect) {
     let code: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();
-    expected.assert_eq(&sites(183, &code));
+    expected.assert_eq(&sites(183, &code, code.len()));
 }
 
 #[test]
@@ -119,9 +119,9 @@ fn refuses_what_the_kernel_refuses_on_amd64() {
     amd64(
         &[0xcc, 0xc3],
         expect![[r#"
-        entry: the kernel puts no probe on int3 at 0x10078
-        returns: never returns
-    "#]],
+            entry: the kernel puts no probe on int3 at 0x10078
+            returns: nothing leads to 0x10079, which is perhaps data, perhaps where it returns
+        "#]],
     );
     // vmovdqu ymm0, [rdi], whose opcode is that of `outs`; vzeroupper; ret
     amd64(
@@ -199,13 +199,112 @@ fn follows_code_and_not_data_on_amd64() {
         returns: ends in a tail jump to 0x1007a
     "#]],
     );
-    // A landing pad, which nothing jumps to: call; ret; mov eax, 1; ret
+}
+
+#[test]
+fn puts_no_probe_on_what_nothing_reaches_on_amd64() {
+    // push rbp; call; pop rbp; ret
+    let calls = [0x55, 0xe8, 0, 0x10, 0, 0, 0x5d, 0xc3];
+    // A table in which every other byte is that of `ret`
+    amd64(
+        &[&calls[..], &[0xc3, 0x90, 0xc3, 0x90]].concat(),
+        expect![[r#"
+        +0 push rbp Emulated
+        returns: nothing leads to 0x10080, which is perhaps data, perhaps where it returns
+    "#]],
+    );
+    // One that begins with `mov eax, 0xc3`, from whose second byte on it is another instruction
+    amd64(
+        &[&calls[..], &[0xb8, 0xc3, 0, 0, 0]].concat(),
+        expect![[r#"
+        +0 push rbp Emulated
+        returns: nothing leads to 0x10081, which is perhaps data, perhaps where it returns
+    "#]],
+    );
+    // One that jumps out of the function; one that jumps by a register
+    amd64(
+        &[&calls[..], &[0xeb, 0x70]].concat(),
+        expect![[r#"
+        +0 push rbp Emulated
+        returns: nothing leads to 0x10080, which is perhaps data, perhaps where it returns
+    "#]],
+    );
+    amd64(
+        &[&calls[..], &[0xff, 0xe0]].concat(),
+        expect![[r#"
+        +0 push rbp Emulated
+        returns: nothing leads to 0x10080, which is perhaps data, perhaps where it returns
+    "#]],
+    );
+    // mov eax, 1; nothing that returns
+    amd64(
+        &[&calls[..], &[0xb8, 1, 0, 0, 0]].concat(),
+        expect![[r#"
+        +0 push rbp Emulated
+        +7 ret Stepped
+    "#]],
+    );
+    // Padding of every kind: int3, nop of five bytes and of one, ud2, zeros
+    amd64(
+        &[&calls[..], &[0xcc, 0xcc, 0x0f, 0x1f, 0x44, 0, 0, 0x90, 0x0f, 0x0b, 0, 0, 0]].concat(),
+        expect![[r#"
+        +0 push rbp Emulated
+        +7 ret Stepped
+    "#]],
+    );
+    // jmp over data; ret
+    amd64(
+        &[0xeb, 0x02, 0xc3, 0x90, 0xc3],
+        expect![[r#"
+        +0 jmp 0x1007c Emulated
+        returns: nothing leads to 0x1007a, which is perhaps data, perhaps where it returns
+    "#]],
+    );
+    // call; ret; mov eax, 1; ret, as a landing pad might be, but nothing says that it is
     amd64(
         &[0xe8, 0, 0x10, 0, 0, 0xc3, 0xb8, 1, 0, 0, 0, 0xc3],
         expect![[r#"
         +0 call 0x1107d Emulated
-        +5 ret Stepped
-        +11 ret Stepped
+        returns: nothing leads to 0x10083, which is perhaps data, perhaps where it returns
+    "#]],
+    );
+    // The table, behind a function whose symbol has no size
+    expect![[r#"
+        +0 push rbp Emulated
+        returns: its symbol has no size, so it may return from elsewhere
+    "#]]
+    .assert_eq(&sites(62, &[&calls[..], &[0xc3, 0x90, 0xc3, 0x90]].concat(), 0));
+    // dec edi; jne to it; ret
+    expect![[r#"
+        entry: its first instruction is that of a loop at 0x10078
+        returns: its symbol has no size, so it may return from elsewhere
+    "#]]
+    .assert_eq(&sites(62, &[0xff, 0xcf, 0x75, 0xfc, 0xc3], 0));
+}
+
+#[test]
+fn puts_no_probe_on_what_nothing_reaches_on_arm64() {
+    // nop; ldr x0, +8; ret; a constant that is `ret`, then one that is `udf`
+    arm64(
+        &[0xd503201f, 0x58000040, 0xd65f03c0, 0xd65f03c0],
+        expect![[r#"
+        +0 nop Stepped
+        returns: nothing leads to 0x10084, which is perhaps data, perhaps where it returns
+    "#]],
+    );
+    arm64(
+        &[0xd503201f, 0x58000040, 0xd65f03c0, 0x0000_0001],
+        expect![[r#"
+        +0 nop Stepped
+        +8 ret Emulated
+    "#]],
+    );
+    // b over a branch out of the function; ret
+    arm64(
+        &[0x14000002, 0x14000400, 0xd65f03c0],
+        expect![[r#"
+        +0 b $+0x8 Emulated
+        returns: nothing leads to 0x1007c, which is perhaps data, perhaps where it returns
     "#]],
     );
 }

@@ -54,6 +54,8 @@ fn kind(refusal: &Refusal) -> &'static str {
         Refusal::Kernel { .. } => "the kernel",
         Refusal::Loop(_) => "a loop",
         Refusal::Subroutine(_) => "calls itself within",
+        Refusal::Unreached(_) => "unreached",
+        Refusal::NoSize => "no size",
     }
 }
 
@@ -72,9 +74,10 @@ fn finds_sites_in_whole_programs() {
             13 entry first, emulated
             967 entry first, stepped
             1 entry: the kernel
-            4603 returns
-            55 returns: never returns
-            143 returns: tail jump
+            4591 returns
+            53 returns: never returns
+            142 returns: tail jump
+            15 returns: unreached
         "#]],
     );
     check(
@@ -87,10 +90,11 @@ fn finds_sites_in_whole_programs() {
             1 entry: a loop
             635 entry: fips
             28 entry: the kernel
-            5841 returns
+            5828 returns
             635 returns: fips
-            67 returns: never returns
-            139 returns: tail jump
+            64 returns: never returns
+            138 returns: tail jump
+            17 returns: unreached
         "#]],
     );
     check(
@@ -102,9 +106,10 @@ fn finds_sites_in_whole_programs() {
             95 entry first, emulated
             647 entry first, stepped
             1 entry: the kernel
-            4563 returns
-            63 returns: never returns
+            4553 returns
+            58 returns: never returns
             138 returns: tail jump
+            15 returns: unreached
         "#]],
     );
     check(
@@ -119,11 +124,12 @@ fn finds_sites_in_whole_programs() {
             635 entry: fips
             1 entry: the kernel
             1 entry: undecodable
-            5812 returns
+            5801 returns
             635 returns: fips
-            67 returns: never returns
+            62 returns: never returns
             98 returns: tail jump
             1 returns: undecodable
+            16 returns: unreached
         "#]],
     );
 }

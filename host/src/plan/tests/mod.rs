@@ -4,6 +4,7 @@ mod live;
 mod marks;
 mod plans;
 mod programs;
+mod sources;
 
 use super::*;
 use crate::manifest::{Binding, Capture, Endpoint, Group, Join};

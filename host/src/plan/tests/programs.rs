@@ -122,22 +122,23 @@ fn compiles_an_end_with_kept_words() {
             4   w27 = kept 1
             5   w26 = r8
             6   w25 = r9
-            7   #0 string w31, w30 limit 64
-            8   #1 word w29
-            9   #2 string [w28+0] limit 64                   else record it
-            10  w0 = u64 [w27+24]                            else 13
-            11  #3 word w0
-            12  jump 14
-            13  #3 failed
-            14  #4 string w26, w25 limit 64
-            15  begin #5
-            16  #5 failed
-            17  begin #6
-            18  #6 failed
-            19  begin #7
-            20  #7 failed
-            21  begin #8
-            22  #8 failed
+            7   w24 = si
+            8   #0 string w31, w30 limit 64
+            9   #1 word w29
+            10  #2 string [w28+0] limit 64                   else record it
+            11  w0 = u64 [w27+24]                            else 14
+            12  #3 word w0
+            13  jump 15
+            14  #3 failed
+            15  #4 string w26, w25 limit 64
+            16  w0 = u8 w24+0
+            17  #5 word w0
+            18  begin #6
+            19  #6 failed
+            20  begin #7
+            21  #7 failed
+            22  begin #8
+            23  #8 failed
         "#]],
     );
 }

@@ -69,17 +69,17 @@ fn plans_native_functions() {
         "larges",
         &["a", "b.b", "b.c"],
         expect![[r#"
-        0   w31 = sp
-        1   window 0: v0..v2 = [w31+16]
-        2   begin #0
-        3   #0 failed
-        4   #1 u64 v0+0 of window 0                      else record it
-        5   w0 = u64 v1+0 of window 0                    else 8
-        6   #2 word w0
-        7   jump 9
-        8   #2 failed
-        capture a: a is narrower than its register, whose other bits mean nothing
-    "#]],
+            0   w31 = di
+            1   w30 = sp
+            2   window 0: v0..v2 = [w30+16]
+            3   w0 = i32 w31+0
+            4   #0 word w0
+            5   #1 u64 v0+0 of window 0                      else record it
+            6   w1 = u64 v1+0 of window 0                    else 9
+            7   #2 word w1
+            8   jump 10
+            9   #2 failed
+        "#]],
     );
     // Its address comes in the first register if it is a result, and is returned.
     check(
