@@ -25,6 +25,13 @@ pub fn all(place: &Place) -> Result<()> {
     // Optimized like the build, so that both share the build scripts of the dependencies.
     run(cargo(&place.root).args(["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
 
+    say("linting the fuzz targets");
+    let fuzz = place.root.join("host/binary/fuzz");
+    run(cargo(&fuzz).args(["fmt", "--check"]))?;
+    run(cargo(&fuzz).env("CARGO_TARGET_DIR", place.target.join("fuzz")).args([
+        "clippy", "--all-targets", "--locked", "--", "-D", "warnings",
+    ]))?;
+
     let deny = tools::cargo_deny(place)?;
     say("checking licences and sources");
     run(Command::new(deny).current_dir(&place.root).args(["check", "licenses", "bans", "sources"]))

@@ -8,7 +8,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::place::Place;
 use crate::step::{cargo, say};
-use crate::{build, kernel, tools};
+use crate::{build, fuzz, kernel, matrix, tools};
+
+/// Seconds of processor time for each target.
+const FUZZED: u64 = 15;
 
 #[derive(Default)]
 struct Tally {
@@ -21,6 +24,8 @@ struct Tally {
 pub fn run(place: &Place, filters: &[String]) -> Result<()> {
     tools::need_go()?;
     tools::need_root("test")?;
+    // What native programs are built with, and taken apart.
+    tools::need_packages(&[("g++", "/usr/bin/g++"), ("binutils", "/usr/bin/objcopy")])?;
     build::all(place)?;
     let mut tally = Tally::default();
     if filters.is_empty() {
@@ -41,6 +46,8 @@ pub fn run(place: &Place, filters: &[String]) -> Result<()> {
     tally.cargo_test(live.args(filters))?;
     if filters.is_empty() {
         tally.one("the live test on Linux 6.1", kernel::run(place));
+        tally.one("a part of the matrix of Go builds", matrix::run_all(place, &["--slice".to_owned()]));
+        tally.one("fuzzing what reads executables", fuzz::fuzz(place, FUZZED, &fuzz::TARGETS));
     }
     let line = format!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
     fs::write(place.target.join("test-result"), format!("{line}\n")).context("write target/test-result")?;

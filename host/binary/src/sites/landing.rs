@@ -2,8 +2,8 @@
 //! `.gcc_except_table` (C++, Rust, C with `-fexceptions`). Leaves out what each of them is for.
 
 use gimli::{
-    BaseAddresses, EhFrame, EhFrameHdr, EhFrameOffset, EndianSlice, Error, LittleEndian, Pointer, Reader as _,
-    UnwindSection as _,
+    BaseAddresses, CommonInformationEntry, EhFrame, EhFrameHdr, EhFrameOffset, EndianSlice, Error, LittleEndian,
+    Pointer, Reader as _, Section as _, UnwindSection as _,
 };
 
 use super::super::image::Image;
@@ -17,8 +17,8 @@ const UDATA4: u8 = 3;
 
 /// Bytes of what several functions' entries share (a CIE); compilers make some tens. It is read anew for each function.
 const MAX_SHARED: u32 = 4096;
-/// Bytes of one function's list; a function of a million instructions has less.
-const MAX_LIST: usize = 4 << 20;
+/// Bytes of one function's list, of which each call takes some four to nine.
+const MAX_LIST: usize = 256 << 10;
 
 /// Of the function, or the part of one, that begins at the address.
 pub(super) fn pads(image: &Image, start: u64) -> Vec<u64> {
@@ -33,18 +33,23 @@ fn listed(image: &Image, start: u64) -> Option<Vec<u64>> {
     let ((index_at, index), (frames_at, frames)) = (section(".eh_frame_hdr")?, section(".eh_frame")?);
     let bases = BaseAddresses::default().set_eh_frame_hdr(index_at).set_eh_frame(frames_at);
     let index = EhFrameHdr::new(index, LittleEndian).parse(&bases, 8).ok()?;
-    let shared = |section: &EhFrame<Bytes>, bases: &BaseAddresses, offset: EhFrameOffset| {
-        let mut header = EndianSlice::new(frames, LittleEndian);
-        header.skip(offset.0)?;
-        if header.read_u32()? > MAX_SHARED {
-            return Err(Error::BadLength);
-        }
-        section.cie_from_offset(bases, offset)
-    };
     let section = EhFrame::new(frames, LittleEndian);
     let entry = index.table()?.fde_for_address(&section, &bases, start, shared).ok()?;
     let Pointer::Direct(table) = entry.lsda().filter(|_| entry.initial_address() == start)? else { return None };
     call_sites(EndianSlice::new(image.bytes_from(table).ok()?, LittleEndian), start).ok().flatten()
+}
+
+fn shared<'d>(
+    frames: &EhFrame<Bytes<'d>>,
+    bases: &BaseAddresses,
+    offset: EhFrameOffset,
+) -> gimli::Result<CommonInformationEntry<Bytes<'d>>> {
+    let mut header = *frames.reader();
+    header.skip(offset.0)?;
+    if header.read_u32()? > MAX_SHARED {
+        return Err(Error::OffsetOutOfBounds(offset.0 as u64));
+    }
+    frames.cie_from_offset(bases, offset)
 }
 
 /// From the table as `_Unwind_GetLanguageSpecificData` gives it to GCC's and LLVM's personality routines.
@@ -58,7 +63,10 @@ fn call_sites(mut table: Bytes, start: u64) -> gimli::Result<Option<Vec<u64>>> {
     }
     let encoding = table.read_u8()?;
     let length = table.read_uleb128()?;
-    let length = usize::try_from(length).ok().filter(|&length| length <= MAX_LIST).ok_or(Error::BadLength)?;
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    if length > MAX_LIST {
+        return Ok(None);
+    }
     let mut sites = table.split(length)?;
     let mut pads = Vec::new();
     while !sites.is_empty() {

@@ -201,112 +201,81 @@ fn follows_code_and_not_data_on_amd64() {
     );
 }
 
+/// On which instructions returns are probed, by row.
+#[track_caller]
+fn check_returns(machine: u16, rows: &[(&str, &[u8])], expected: Expect) {
+    let mut text = String::new();
+    for (what, code) in rows {
+        let size = if what.starts_with("no size") { 0 } else { code.len() };
+        let found = sites(machine, code, size);
+        let found: Vec<_> = found.lines().filter(|line| line.contains("ret")).collect();
+        writeln!(text, "{what}: {}", found.join("; ").trim_start_matches("returns: ")).unwrap();
+    }
+    expected.assert_eq(&text);
+}
+
 #[test]
-fn puts_no_probe_on_what_nothing_reaches_on_amd64() {
+fn puts_no_probe_on_what_nothing_reaches() {
     // push rbp; call; pop rbp; ret
-    let calls = [0x55, 0xe8, 0, 0x10, 0, 0, 0x5d, 0xc3];
-    // A table in which every other byte is that of `ret`
-    amd64(
-        &[&calls[..], &[0xc3, 0x90, 0xc3, 0x90]].concat(),
+    let behind = |bytes: &[u8]| [&[0x55, 0xe8, 0, 0x10, 0, 0, 0x5d, 0xc3], bytes].concat();
+    check_returns(
+        62,
+        &[
+            ("a table of ret", &behind(&[0xc3, 0x90, 0xc3, 0x90])),
+            ("mov eax, 0xc3, that is ret from its second byte on", &behind(&[0xb8, 0xc3, 0, 0, 0])),
+            ("jmp out of the function", &behind(&[0xeb, 0x70])),
+            ("jmp rax", &behind(&[0xff, 0xe0])),
+            ("mov eax, 1", &behind(&[0xb8, 1, 0, 0, 0])),
+            ("int3, nop, ud2, zeros", &behind(&[0xcc, 0x0f, 0x1f, 0x44, 0, 0, 0x90, 0x0f, 0x0b, 0, 0, 0])),
+            ("like a landing pad: mov eax, 1; ret", &behind(&[0xb8, 1, 0, 0, 0, 0xc3])),
+            ("a jump over data that is ret", &[0xeb, 0x02, 0xc3, 0x90, 0xc3]),
+            ("a jump over data that is not", &[0xeb, 0x02, 0x06, 0x07, 0xc3]),
+            ("no size, a table of ret", &behind(&[0xc3, 0x90, 0xc3, 0x90])),
+            ("no size, nothing more", &behind(&[])),
+        ],
         expect![[r#"
-        +0 push rbp Emulated
-        returns: nothing leads to 0x10080, which is perhaps data, perhaps where it returns
-    "#]],
+            a table of ret: nothing leads to 0x10080, which is perhaps data, perhaps where it returns
+            mov eax, 0xc3, that is ret from its second byte on: nothing leads to 0x10081, which is perhaps data, perhaps where it returns
+            jmp out of the function: nothing leads to 0x10080, which is perhaps data, perhaps where it returns
+            jmp rax: nothing leads to 0x10080, which is perhaps data, perhaps where it returns
+            mov eax, 1: +7 ret Stepped
+            int3, nop, ud2, zeros: +7 ret Stepped
+            like a landing pad: mov eax, 1; ret: nothing leads to 0x10085, which is perhaps data, perhaps where it returns
+            a jump over data that is ret: nothing leads to 0x1007a, which is perhaps data, perhaps where it returns
+            a jump over data that is not: +4 ret Stepped
+            no size, a table of ret: its symbol has no size, so it may return from elsewhere
+            no size, nothing more: its symbol has no size, so it may return from elsewhere
+        "#]],
     );
-    // One that begins with `mov eax, 0xc3`, from whose second byte on it is another instruction
-    amd64(
-        &[&calls[..], &[0xb8, 0xc3, 0, 0, 0]].concat(),
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    check_returns(
+        183,
+        &[
+            ("ldr x0, +8; ret; a constant that is ret", &words(&[0x58000040, 0xd65f03c0, 0xd65f03c0])),
+            ("the same with one that is not", &words(&[0x58000040, 0xd65f03c0, 0x0000_0001])),
+            ("b over a branch out of the function; ret", &words(&[0x14000002, 0x14000400, 0xd65f03c0])),
+        ],
         expect![[r#"
-        +0 push rbp Emulated
-        returns: nothing leads to 0x10081, which is perhaps data, perhaps where it returns
-    "#]],
+            ldr x0, +8; ret; a constant that is ret: nothing leads to 0x10080, which is perhaps data, perhaps where it returns
+            the same with one that is not: +4 ret Emulated
+            b over a branch out of the function; ret: nothing leads to 0x1007c, which is perhaps data, perhaps where it returns
+        "#]],
     );
-    // One that jumps out of the function; one that jumps by a register
-    amd64(
-        &[&calls[..], &[0xeb, 0x70]].concat(),
-        expect![[r#"
-        +0 push rbp Emulated
-        returns: nothing leads to 0x10080, which is perhaps data, perhaps where it returns
-    "#]],
-    );
-    amd64(
-        &[&calls[..], &[0xff, 0xe0]].concat(),
-        expect![[r#"
-        +0 push rbp Emulated
-        returns: nothing leads to 0x10080, which is perhaps data, perhaps where it returns
-    "#]],
-    );
-    // mov eax, 1; nothing that returns
-    amd64(
-        &[&calls[..], &[0xb8, 1, 0, 0, 0]].concat(),
-        expect![[r#"
-        +0 push rbp Emulated
-        +7 ret Stepped
-    "#]],
-    );
-    // Padding of every kind: int3, nop of five bytes and of one, ud2, zeros
-    amd64(
-        &[&calls[..], &[0xcc, 0xcc, 0x0f, 0x1f, 0x44, 0, 0, 0x90, 0x0f, 0x0b, 0, 0, 0]].concat(),
-        expect![[r#"
-        +0 push rbp Emulated
-        +7 ret Stepped
-    "#]],
-    );
-    // jmp over data; ret
-    amd64(
-        &[0xeb, 0x02, 0xc3, 0x90, 0xc3],
-        expect![[r#"
-        +0 jmp 0x1007c Emulated
-        returns: nothing leads to 0x1007a, which is perhaps data, perhaps where it returns
-    "#]],
-    );
-    // call; ret; mov eax, 1; ret, as a landing pad might be, but nothing says that it is
-    amd64(
-        &[0xe8, 0, 0x10, 0, 0, 0xc3, 0xb8, 1, 0, 0, 0, 0xc3],
-        expect![[r#"
-        +0 call 0x1107d Emulated
-        returns: nothing leads to 0x10083, which is perhaps data, perhaps where it returns
-    "#]],
-    );
-    // The table, behind a function whose symbol has no size
+}
+
+#[test]
+fn finds_the_entry_of_what_has_no_size() {
+    // endbr64; push rbx; pop rbx; ret; then dec edi; jne to it; ret
     expect![[r#"
-        +0 push rbp Emulated
+        +4 push rbx Emulated
         returns: its symbol has no size, so it may return from elsewhere
     "#]]
-    .assert_eq(&sites(62, &[&calls[..], &[0xc3, 0x90, 0xc3, 0x90]].concat(), 0));
-    // dec edi; jne to it; ret
+    .assert_eq(&sites(62, &[0xf3, 0x0f, 0x1e, 0xfa, 0x53, 0x5b, 0xc3], 0));
     expect![[r#"
         entry: its first instruction is that of a loop at 0x10078
         returns: its symbol has no size, so it may return from elsewhere
     "#]]
     .assert_eq(&sites(62, &[0xff, 0xcf, 0x75, 0xfc, 0xc3], 0));
-}
-
-#[test]
-fn puts_no_probe_on_what_nothing_reaches_on_arm64() {
-    // nop; ldr x0, +8; ret; a constant that is `ret`, then one that is `udf`
-    arm64(
-        &[0xd503201f, 0x58000040, 0xd65f03c0, 0xd65f03c0],
-        expect![[r#"
-        +0 nop Stepped
-        returns: nothing leads to 0x10084, which is perhaps data, perhaps where it returns
-    "#]],
-    );
-    arm64(
-        &[0xd503201f, 0x58000040, 0xd65f03c0, 0x0000_0001],
-        expect![[r#"
-        +0 nop Stepped
-        +8 ret Emulated
-    "#]],
-    );
-    // b over a branch out of the function; ret
-    arm64(
-        &[0x14000002, 0x14000400, 0xd65f03c0],
-        expect![[r#"
-        +0 b $+0x8 Emulated
-        returns: nothing leads to 0x1007c, which is perhaps data, perhaps where it returns
-    "#]],
-    );
 }
 
 #[test]
