@@ -29,7 +29,12 @@ pub fn all(place: &Place) -> Result<()> {
     let fuzz = place.root.join("host/binary/fuzz");
     run(cargo(&fuzz).args(["fmt", "--check"]))?;
     run(cargo(&fuzz).env("CARGO_TARGET_DIR", place.target.join("fuzz")).args([
-        "clippy", "--all-targets", "--locked", "--", "-D", "warnings",
+        "clippy",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
     ]))?;
 
     let deny = tools::cargo_deny(place)?;
