@@ -4,7 +4,7 @@ TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 # Where rustup and Go put themselves, for shells that were open before they were installed.
 export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
 
-TASKS := build demo test test-kernel fuzz matrix bench check clean
+TASKS := build demo test test-kernel fuzz matrix bench bench-large check clean
 
 .DEFAULT_GOAL := help
 .PHONY: help toolchain $(TASKS)
@@ -17,6 +17,7 @@ help:
 	@echo 'make fuzz         hostile input for what reads executables, a minute of it for each part'
 	@echo 'make matrix       what is read from programs of every Go version, built in every way: docs/matrix.md (hours)'
 	@echo 'make bench        what tracing costs the traced program (root)'
+	@echo 'make bench-large  how long it takes to read a program of 134 MB'
 	@echo 'make check        formatting, lints, licences'
 	@echo 'make clean        removes target/; what was built once for this machine stays in the cache'
 

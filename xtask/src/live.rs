@@ -14,6 +14,14 @@ pub fn bench(place: &Place, arguments: &[String]) -> Result<()> {
     hand_over(place, "bench", arguments)
 }
 
+/// What it costs to read a large program: no probe, no root.
+pub fn bench_large(place: &Place, arguments: &[String]) -> Result<()> {
+    tools::need_go()?;
+    say("building the measurement");
+    run(cargo(&place.root).args(["build", "--release", "--package", "uprobed-matrix"]))?;
+    run(std::process::Command::new(place.target.join("release/uprobed-large")).args(arguments))
+}
+
 fn hand_over(place: &Place, name: &str, arguments: &[String]) -> Result<()> {
     tools::need_go()?;
     tools::need_root(name)?;

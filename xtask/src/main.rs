@@ -20,7 +20,7 @@ use anyhow::{Result, bail};
 
 use crate::place::Place;
 
-const TASKS: &str = "build, demo, test, test-kernel, fuzz, matrix, bench, check, clean";
+const TASKS: &str = "build, demo, test, test-kernel, fuzz, matrix, bench, bench-large, check, clean";
 
 fn main() -> ExitCode {
     match run() {
@@ -43,6 +43,7 @@ fn run() -> Result<()> {
         Some("plugins") => build::plugins(&place),
         Some("demo") => live::demo(&place, &rest),
         Some("bench") => live::bench(&place, &rest),
+        Some("bench-large") => live::bench_large(&place, &rest),
         Some("test") => test::run(&place, &rest),
         Some("test-kernel") => kernel::run(&place),
         Some("fuzz") => fuzz::run(&place, &rest),

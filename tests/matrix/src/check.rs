@@ -6,7 +6,7 @@ use crate::witness::{self, Struct, Witness};
 use uprobed_matrix::wanted::{Expected, Wanted};
 
 /// In bytes; longer names of types, which are those of structs without a name, are not read.
-const LONGEST_NAME: usize = 2048;
+const LONGEST_NAME: usize = 16 << 10;
 
 /// Of one binary. What is not found is named.
 #[derive(Clone, Debug, Default)]
@@ -41,8 +41,17 @@ pub struct Check<'a> {
 impl Check<'_> {
     pub fn run(&self) -> Outcome {
         let mut outcome = Outcome::default();
-        for function in self.wanted.functions(self.go) {
-            self.function(function.name, function.expected, &mut outcome);
+        let functions = self.wanted.functions(self.go);
+        let inlined = self.binary.inlining(&functions.iter().map(|function| function.name).collect::<Vec<_>>());
+        for function in functions {
+            let is_seen_inlined = self.witness.inlined.contains_key(function.name);
+            if inlined.contains_key(function.name) != is_seen_inlined {
+                let read = inlined.get(function.name);
+                let text =
+                    format!("{} was read as inlined into {read:?}, and seen so: {is_seen_inlined}", function.name);
+                outcome.mismatches.push(text);
+            }
+            self.function(function.name, function.expected, is_seen_inlined, &mut outcome);
         }
         for field in self.wanted.fields(self.go) {
             self.field(field.structure, field.name, field.expected, &mut outcome);
@@ -51,8 +60,7 @@ impl Check<'_> {
         outcome
     }
 
-    fn function(&self, name: &str, expected: Expected, outcome: &mut Outcome) {
-        let is_inlined = self.witness.inlined.contains_key(name);
+    fn function(&self, name: &str, expected: Expected, is_inlined: bool, outcome: &mut Outcome) {
         match (self.binary.function(name), self.witness.functions.get(name)) {
             (Some(found), Some(seen)) => {
                 if !self.stripped && !seen.contains(&found.address) {
@@ -66,17 +74,12 @@ impl Check<'_> {
                     outcome.bypassed.push(name.to_owned());
                 }
             }
-            (None, None) => {
-                if self.binary.mentions(name) && !is_inlined {
-                    outcome.mismatches.push(format!("{name} was read as inlined, and not seen so"));
-                }
-                match (is_inlined, expected) {
-                    (true, Expected::FoundOrInlined | Expected::Optional) => outcome.inlined.push(name.to_owned()),
-                    (false, Expected::Absent | Expected::Optional) => outcome.absent.push(name.to_owned()),
-                    (true, _) => outcome.mismatches.push(format!("{name} is inlined, which was not expected")),
-                    (false, _) => outcome.mismatches.push(format!("{name} is absent, which was not expected")),
-                }
-            }
+            (None, None) => match (is_inlined, expected) {
+                (true, Expected::FoundOrInlined | Expected::Optional) => outcome.inlined.push(name.to_owned()),
+                (false, Expected::Absent | Expected::Optional) => outcome.absent.push(name.to_owned()),
+                (true, _) => outcome.mismatches.push(format!("{name} is inlined, which was not expected")),
+                (false, _) => outcome.mismatches.push(format!("{name} is absent, which was not expected")),
+            },
             (read, seen) => outcome.mismatches.push(format!("{name} was read as {read:?}, and seen at {seen:x?}")),
         }
     }

@@ -7,7 +7,7 @@ use uprobed_binary::GoInfo;
 
 use crate::Row;
 use crate::check::Outcome;
-use crate::variant::{Architecture, Mode, PROGRAMS, TOOLCHAINS, Toolchain};
+use crate::variant::{Architecture, Mode, PROGRAMS, TOOLCHAINS, Toolchain, Variant};
 
 /// Modules whose versions are shown, with a short name.
 const LIBRARIES: [(&str, &str); 4] = [
@@ -44,6 +44,9 @@ in this program.
 
 pub fn write(rows: &[Row]) -> String {
     let mut text = ABOUT.to_owned();
+    let all = Variant::all().filter(|variant| variant.exists()).count();
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "Of {all} binaries, {} were built and read for this table.\n", rows.len());
     text += AGREEMENT;
     agreement(rows, &mut text);
     text.push('\n');
