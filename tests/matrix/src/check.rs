@@ -113,7 +113,7 @@ impl Check<'_> {
             match self.binary.type_named(&name) {
                 Ok(Some(ty)) if ty.kind == Kind::Struct => self.structure(&ty, outcome),
                 Ok(Some(_)) => {}
-                Err(Error::Ambiguous { .. }) if self.is_ambiguous(&name) => {}
+                Err(Error::Ambiguous { first, second, .. }) if self.differ(&name, first, second) => {}
                 read => outcome.mismatches.push(format!("{name} is among the names, and was read as {read:?}")),
             }
         }
@@ -125,6 +125,20 @@ impl Check<'_> {
                 read => outcome.mismatches.push(format!("{name} has a descriptor, and was read as {read:?}")),
             }
         }
+    }
+
+    /// Whether two descriptors are of types that have one name and are not the same. Go's linker writes only one of them into DWARF, so the
+    /// witness may not know.
+    fn differ(&self, name: &str, first: u64, second: u64) -> bool {
+        let layout = |address| {
+            let mut ty = self.binary.type_at(address)?;
+            let is_named = ty.name == name;
+            while ty.kind == Kind::Pointer {
+                ty = self.binary.element(&ty)?;
+            }
+            Ok::<_, Error>(is_named.then_some(self.layout(&ty)?))
+        };
+        matches!((layout(first), layout(second)), (Ok(Some(one)), Ok(Some(other))) if one != other)
     }
 
     /// Functions declare types of one name: none of them can be asked for, nor a pointer to one.
