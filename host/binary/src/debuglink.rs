@@ -130,7 +130,7 @@ impl<'d> Binary<'d> {
             }
         }
         self.debug.debug = Some(debug);
-        (self.dwarf, self.functions) = (OnceLock::new(), OnceLock::new());
+        (self.dwarf, self.dwarf_names, self.functions) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         Ok(self)
     }
 
@@ -144,7 +144,7 @@ impl<'d> Binary<'d> {
             return Err(Error::Mismatch(format!("the alternate file's build id is {id}, not {}", link.build_id)));
         }
         self.debug.alternate = Some(alternate);
-        (self.dwarf, self.functions) = (OnceLock::new(), OnceLock::new());
+        (self.dwarf, self.dwarf_names, self.functions) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         Ok(self)
     }
 }

@@ -40,6 +40,7 @@ use image::Image;
 use inventory::Inventory;
 use links::Links;
 use moduledata::Moduledata;
+use rustc_hash::FxHashSet;
 
 /// An executable. Cheap to make: everything beyond the headers is read when it is first asked for.
 pub struct Binary<'d> {
@@ -50,6 +51,7 @@ pub struct Binary<'d> {
     links: OnceLock<Links<'d>>,
     inventory: OnceLock<Inventory>,
     dwarf: OnceLock<Result<Dwarf<'d>, Error>>,
+    dwarf_names: OnceLock<Option<FxHashSet<u64>>>,
     debug: debuglink::DebugFiles<'d>,
 }
 
@@ -64,6 +66,7 @@ impl<'d> Binary<'d> {
             links: OnceLock::new(),
             inventory: OnceLock::new(),
             dwarf: OnceLock::new(),
+            dwarf_names: OnceLock::new(),
             debug: debuglink::DebugFiles::default(),
         })
     }
@@ -135,6 +138,7 @@ impl<'d> Binary<'d> {
     pub fn type_named(&self, name: &str) -> Result<Option<Type>, Error> {
         match self.descriptor_named(name) {
             Ok(Some(address)) => self.type_at(address).map(Some),
+            Ok(None) if self.is_nowhere(name) => Ok(None),
             Ok(None) => self.dwarf_type_named(name),
             Err(error @ Error::Ambiguous { .. }) => Err(error),
             // In a program that is not Go's they are not expected.
@@ -143,6 +147,17 @@ impl<'d> Binary<'d> {
                 found => Ok(found),
             },
         }
+    }
+
+    /// Whether a type of Go's is not in DWARF either: found out without the index that everything else is asked of, because plans ask for
+    /// types that most programs do not have.
+    fn is_nowhere(&self, name: &str) -> bool {
+        let names = self.dwarf_names.get_or_init(|| {
+            let file = self.debug.described(&self.image).ok().filter(dwarf::has_dwarf)?;
+            dwarf::names(&file).ok()?
+        });
+        // C's names have no dots.
+        name.contains('.') && names.as_ref().is_some_and(|names| !names.contains(&dwarf::hash(name)))
     }
 
     /// Of all types that have descriptors, in no order, each once.

@@ -3,10 +3,12 @@
 //! of `cmd/link` and `cmd/internal/dwarf`, 1.18 to 1.27). Leaves what other tools have rewritten to the index.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use gimli::{LittleEndian, constants as dw};
 use object::Object;
 use object::read::elf::ElfFile64;
+use rustc_hash::{FxBuildHasher, FxHashSet};
 
 use super::forms::{Attributes, Plan, Plans};
 use super::names::unescape;
@@ -48,6 +50,7 @@ pub(crate) fn layouts(
             plans: Plans::read(file)?,
             wanted: names.iter().map(|name| (unescape(name), None)).collect(),
             has_types: false,
+            names: None,
         };
         if !search.run(only)? {
             return Ok(None);
@@ -60,12 +63,34 @@ pub(crate) fn layouts(
     Ok(Some(HashMap::new()))
 }
 
+/// Hashes of the names of everything in the unit with the types, without escapes: what is not among them is no type of Go's in this file.
+/// None if it is not as Go's linker writes it.
+pub(crate) fn names(file: &ElfFile64<'_, object::LittleEndian>) -> Result<Option<FxHashSet<u64>>, Error> {
+    let info = file.section_by_name(".debug_info").ok_or_else(|| Error::Missing("DWARF".into()))?;
+    let mut search = Search {
+        stream: Stream::new(compressed(".debug_info", &info)?, place(&info))?,
+        plans: Plans::read(file)?,
+        wanted: HashMap::new(),
+        has_types: false,
+        names: Some(FxHashSet::default()),
+    };
+    let is_read = search.run(Some(WITH_TYPES))? && search.has_types;
+    Ok(search.names.filter(|_| is_read))
+}
+
+/// As the set of [`names`] has it.
+pub(crate) fn hash(name: &str) -> u64 {
+    FxBuildHasher.hash_one(unescape(name))
+}
+
 struct Search<'d> {
     stream: Stream<'d>,
     plans: Plans<'d>,
     /// By names without escapes.
     wanted: HashMap<String, Option<Layout>>,
     has_types: bool,
+    /// Hashes of all names, if they are asked for.
+    names: Option<FxHashSet<u64>>,
 }
 
 /// A struct that was asked for, while its fields come.
@@ -169,6 +194,10 @@ impl Search<'_> {
             }
             let (length, entry) = found.ok_or_else(|| short(at))?;
             let is_type = entry.tag == dw::DW_TAG_structure_type && depth == 1;
+            if let Some(names) = self.names.as_mut().filter(|_| depth == 1) {
+                let name = entry.read(bytes).and_then(|attributes| std::str::from_utf8(attributes.name?).ok());
+                names.extend(name.map(hash));
+            }
             let is_field = entry.tag == dw::DW_TAG_member && depth == 2 && open.is_some();
             if is_type || is_field {
                 self.has_types |= is_type;

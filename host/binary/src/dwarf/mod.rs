@@ -16,7 +16,7 @@ mod types;
 mod unit;
 
 pub use layouts::Layout;
-pub(crate) use layouts::layouts;
+pub(crate) use layouts::{hash, layouts, names};
 pub(crate) use names::unescape;
 pub(crate) use sections::has_dwarf;
 

@@ -85,3 +85,17 @@ fn finds_types_of_a_path_with_dots_in_every_source() {
         }
     }
 }
+
+#[test]
+fn knows_what_is_nowhere() {
+    for (version, arguments) in [("go1.21.13", PLAIN), ("go1.26.8", PIE), ("go1.27.4", PLAIN)] {
+        let program = program(version, "amd64", arguments);
+        let binary = Binary::parse(&program).unwrap();
+        for name in ["example.com/no.Such", "net/http.NoSuch", "*net/http.NoSuch", "map[string]net/http.NoSuch"] {
+            assert_eq!(binary.type_named(name), Ok(None), "{version} {name}");
+        }
+        // What has DWARF and no descriptor is still found.
+        let only_there = binary.type_named("runtime.mheap").unwrap().unwrap();
+        assert_eq!((only_there.kind, only_there.source), (Kind::Struct, Source::Dwarf), "{version}");
+    }
+}
