@@ -230,9 +230,11 @@ impl<'d> Descriptors<'_, 'd> {
         if count > MAX_PARTS {
             return Err(Error::Corrupt(format!("a type of {count} parts at {:#x}", descriptor.address)));
         }
-        if count > 0 {
-            self.image.bytes(data, count * element)?;
+        // Of none, the address may be anything.
+        if count == 0 {
+            return Ok((0, 0));
         }
+        self.image.bytes(data, count * element)?;
         Ok((data, count))
     }
 
