@@ -16,6 +16,8 @@ use crate::tools;
 
 pub const TARGETS: [&str; 7] = ["elf", "symbols", "buildinfo", "pclntab", "descriptors", "dwarf", "code"];
 const SECONDS: u64 = 60;
+/// Shorter runs are the same each time: they are to find what a change broke, not what was always there.
+const LONG: u64 = 30;
 /// Seconds; one input that takes longer is a failure.
 const AT_MOST: u64 = 5;
 /// Under contention a run has had less of the processor than its time; then another one follows, not shorter than this.
@@ -181,6 +183,9 @@ impl Target<'_> {
         command.args(["-print_final_stats=1", "-len_control=0"]);
         command.args([format!("-max_total_time={seconds}"), format!("-max_len={LONGEST}")]).args(limits(AT_MOST));
         command.arg(format!("-artifact_prefix={}/", self.directory("crashes").display()));
+        if seconds < LONG {
+            command.arg("-seed=1");
+        }
         command.arg(self.directory("corpus")).arg(self.directory("small"));
         let found = self.place.root.join("host/binary/fuzz/found").join(self.name);
         if found.exists() {

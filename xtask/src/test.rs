@@ -11,7 +11,7 @@ use crate::step::{cargo, say};
 use crate::{build, fuzz, kernel, matrix, tools};
 
 /// Seconds of processor time for each target.
-const FUZZED: u64 = 15;
+const FUZZED: u64 = 10;
 
 #[derive(Default)]
 struct Tally {
