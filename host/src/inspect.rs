@@ -190,10 +190,8 @@ fn matcher(pattern: &str) -> Result<GlobMatcher, globset::Error> {
 
 fn gone(inlining: &Inlining) -> String {
     const SHOWN: usize = 5;
-    let callers: Vec<&str> = inlining.callers.iter().take(SHOWN).map(String::as_str).collect();
-    let more = inlining.count.saturating_sub(callers.len());
-    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    format!("no code of its own: inlined into {}{more}", callers.join(", "))
+    let callers = binary::first_callers(&inlining.callers, inlining.count, SHOWN);
+    format!("no code of its own: inlined into {callers}")
 }
 
 fn structure(binary: &Binary, name: &str) -> Result<Struct, Error> {

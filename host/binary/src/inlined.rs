@@ -63,7 +63,21 @@ impl Binary<'_> {
     /// Whether the program has this function, be it only inlined into one of another package: what a package inlines of its own does not
     /// count, because it does so in every program.
     pub fn mentions(&self, name: &str) -> bool {
-        self.function(name).is_some() || self.inlining(&[name]).get(name).is_some_and(|inlining| inlining.elsewhere > 0)
+        self.mentions_given(name, &self.inlining(&[name]))
+    }
+
+    /// The same where it is known already what was inlined: `inlining` of names that this one was among.
+    pub fn mentions_given(&self, name: &str, inlined: &HashMap<String, Inlining>) -> bool {
+        inlined.get(name).is_some_and(|inlining| inlining.elsewhere > 0) || self.function(name).is_some()
+    }
+}
+
+/// `a, b and 7 more`: the first of some callers, of which there are so many in all.
+pub fn first_callers(callers: &[String], count: usize, most: usize) -> String {
+    let shown = &callers[..callers.len().min(most)];
+    match count.saturating_sub(shown.len()) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

@@ -18,6 +18,13 @@ pub struct GoInfo {
     pub settings: Vec<(String, String)>,
 }
 
+impl GoInfo {
+    /// The second number of the version, also of `devel go1.28-…`; none if it is in none of the known forms.
+    pub fn minor(&self) -> Option<u32> {
+        crate::moduledata::minor(&self.version)
+    }
+}
+
 /// A module that was linked in; a replaced one has the name that imports use and the version that replaces it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Module {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use uprobed::{
-    binary::{Cost, Site},
+    binary::{Cost, Site, first_callers},
     inspect::{Agreement, Function, Place, Report, Struct},
 };
 
@@ -153,10 +153,8 @@ fn function(out: &mut impl Write, function: &Function) -> io::Result<()> {
     }
     if function.inlined > 0 {
         const SHOWN: usize = 3;
-        let callers = function.inlined_into.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-        let more = function.inlined.saturating_sub(SHOWN);
-        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        writeln!(out, "  {WARN}also inlined into {callers}{more}: calls there do not come to it{WARN:#}")?;
+        let callers = first_callers(&function.inlined_into, function.inlined, SHOWN);
+        writeln!(out, "  {WARN}also inlined into {callers}: calls there do not come to it{WARN:#}")?;
     }
     match &function.entry {
         Place::At(site) => self::site(out, "entry", site)?,

@@ -109,11 +109,7 @@ impl Bypass {
 
 impl fmt::Display for Bypass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.callers.join(", "))?;
-        match self.count.saturating_sub(self.callers.len()) {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
-        }
+        f.write_str(&binary::first_callers(&self.callers, self.count, self.callers.len()))
     }
 }
 
@@ -266,9 +262,7 @@ fn ready(
     }
     let function = probe.symbols.iter().find_map(|symbol| Some((symbol, binary.function(symbol)?)));
     let (symbol, function) = function.ok_or_else(|| no_symbol(probe, binary, inlined))?;
-    let is_there = |name: &String| {
-        inlined.get(name).is_some_and(|inlining| inlining.elsewhere > 0) || binary.function(name).is_some()
-    };
+    let is_there = |name: &String| binary.mentions_given(name, inlined);
     if !probe.if_mentioned.is_empty() && !probe.if_mentioned.iter().any(is_there) {
         return Err(Skip::NotMentioned(probe.if_mentioned.clone()));
     }

@@ -31,14 +31,8 @@ pub struct Goroutine {
 
 /// The second number of `go1.26.8`, or why the program cannot be probed.
 pub fn minor_version(binary: &Binary) -> Result<u32, Skip> {
-    let version = &binary.go().ok_or(Skip::NotGo)?.version;
-    // Development versions say `devel go1.28-…`.
-    let digits = version.split("go1.").nth(1).unwrap_or("");
-    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-    match digits[..end].parse() {
-        Ok(minor) if minor >= OLDEST => Ok(minor),
-        _ => Err(Skip::OldGo(version.clone())),
-    }
+    let go = binary.go().ok_or(Skip::NotGo)?;
+    go.minor().filter(|minor| *minor >= OLDEST).ok_or_else(|| Skip::OldGo(go.version.clone()))
 }
 
 /// How a function is called. Whatever a program without Go's build information has is native.
