@@ -11,7 +11,7 @@ use uprobed_ebpf::{
 use crate::{
     hit::{User, load},
     join,
-    maps::{self, CONTEXTS, GOROUTINES, SPANS, count},
+    maps::{self, ALIASES, CONTEXTS, GOROUTINES, SPANS, count},
     parent::{find_parent, identify},
 };
 
@@ -65,17 +65,22 @@ fn find_key(process: &Process, program: &Program, state: &mut State) -> bool {
     if program.correlation == Correlation::Goroutine as u8 {
         return find_on_goroutine(process, program, state);
     }
-    state.key.slot = process.slot;
-    state.key.span = program.span;
     if program.correlation == Correlation::Words as u8 {
-        let second = program.key_slots[1];
-        state.key.a = state.word::<User>(program.key_slots[0]);
-        state.key.b = if second == NO_SLOT { 0 } else { state.word::<User>(second) };
+        state.key = words(process, program, state, program.key_slots);
     } else {
+        state.key.slot = process.slot;
+        state.key.span = program.span;
         state.key.a = state.place.goid;
         state.key.b = state.place.depth;
     }
     true
+}
+
+/// The key of a span that is found by these words.
+#[inline(always)]
+fn words(process: &Process, program: &Program, state: &State, slots: [u8; 2]) -> SpanKey {
+    let b = if slots[1] == NO_SLOT { 0 } else { state.word::<User>(slots[1]) };
+    SpanKey { slot: process.slot, span: program.span, a: state.word::<User>(slots[0]), b }
 }
 
 /// Puts the key of the goroutine's innermost span of this kind into the state. Others may be open within it: a handler panicked during a call.
@@ -151,6 +156,7 @@ pub fn start(process: &Process, program: &Program, state: &mut State) -> bool {
     state.open.depth = state.place.depth;
     state.open.is_marked = 0;
     state.open.is_published = 0;
+    state.open.alias.slot = 0;
     state.open.own_context = if program.own_context == NO_SLOT { 0 } else { state.word::<User>(program.own_context) };
     state.open.previous.context.span = 0;
     if is_current && let Some(entry) = entry.as_deref() {
@@ -186,9 +192,7 @@ pub fn start(process: &Process, program: &Program, state: &mut State) -> bool {
 fn replace(state: &mut State) -> bool {
     if let Some(left) = keyed(&state.key) {
         abandon(state, &left.context);
-        if left.is_published != 0 {
-            join::withdraw(left);
-        }
+        take_back(left);
     }
     SPANS.insert(&state.key, &state.open, 0).is_ok()
 }
@@ -198,6 +202,7 @@ fn replace(state: &mut State) -> bool {
 pub fn go_on(process: &Process, program: &Program, state: &mut State) -> bool {
     if program.correlation == Correlation::Words as u8 {
         find_key(process, program, state);
+        resolve_alias(state);
     }
     let Some(entry) = keyed(&state.key) else {
         if program.role == Role::End as u8 {
@@ -216,7 +221,101 @@ pub fn go_on(process: &Process, program: &Program, state: &mut State) -> bool {
         return true;
     }
     keep(program, state, entry);
+    if program.flags & flags::ALIAS != 0 {
+        alias(process, program, state, entry);
+    }
+    if program.flags & flags::RENAME != 0 {
+        rename(process, program, state, entry);
+    }
     false
+}
+
+/// Puts the span's own key into the state, where what stands there is an alias.
+#[inline(always)]
+fn resolve_alias(state: &mut State) {
+    if keyed(&state.key).is_some() {
+        return;
+    }
+    // SAFETY: what is read is compared before use.
+    let Some(found) = (unsafe { ALIASES.get(&state.key) }) else { return };
+    copy(found, &mut state.named);
+    if open(&state.named).is_some() {
+        copy(&state.named.key, &mut state.key);
+    }
+}
+
+/// Gives the span another key beside its own, in place of the alias that it had.
+#[inline(always)]
+fn alias(process: &Process, program: &Program, state: &mut State, entry: &mut Open) {
+    forget_alias(entry);
+    state.name = words(process, program, state, program.name_slots);
+    copy(&entry.context, &mut state.named.context);
+    copy(&state.key, &mut state.named.key);
+    state.named.depth = entry.depth;
+    if ALIASES.insert(&state.name, &state.named, 0).is_ok() {
+        copy(&state.name, &mut entry.alias);
+    } else {
+        entry.alias.slot = 0;
+        count(counter::TABLES_FULL);
+    }
+}
+
+/// Gives the span another key instead of its own. What speaks of it by its key is told.
+#[inline(never)]
+fn rename(process: &Process, program: &Program, state: &mut State, entry: &mut Open) {
+    leave_goroutine(process, state, entry);
+    entry.goroutine = 0;
+    copy(entry, &mut state.open);
+    copy(&state.key, &mut state.name);
+    state.key = words(process, program, state, program.name_slots);
+    // Under both keys for a moment, so that an end on another thread finds it.
+    if SPANS.insert(&state.key, &state.open, NO_EXIST).is_err() && !replace(state) {
+        // It stays where it was.
+        return count(counter::SPANS_FULL);
+    }
+    let _ = SPANS.remove(&state.name);
+    if state.open.is_published != 0 {
+        join::tell(state);
+    }
+    if state.open.alias.slot != 0 {
+        tell(ALIASES.get_ptr_mut(&state.open.alias), state);
+    }
+    if state.open.own_context != 0 {
+        let address = Address { slot: process.slot, zero: 0, address: state.open.own_context };
+        tell(CONTEXTS.get_ptr_mut(&address), state);
+    }
+}
+
+/// Puts the span's key into what names it.
+#[inline(always)]
+fn tell(named: Option<*mut Named>, state: &State) {
+    let Some(named) = named else { return };
+    // SAFETY: entries are removed by their span's end only, and what matters in them is compared before use.
+    let named = unsafe { &mut *named };
+    if named.context.span == state.open.context.span {
+        copy(&state.key, &mut named.key);
+    }
+}
+
+/// Removes a span's alias, unless it leads to another one by now.
+#[inline(always)]
+fn forget_alias(entry: &Open) {
+    // SAFETY: what is read is compared before use.
+    if entry.alias.slot != 0
+        && let Some(named) = unsafe { ALIASES.get(&entry.alias) }
+        && named.context.span == entry.context.span
+    {
+        let _ = ALIASES.remove(&entry.alias);
+    }
+}
+
+/// Takes back what leads to a span that is over.
+#[inline(always)]
+fn take_back(entry: &Open) {
+    if entry.is_published != 0 {
+        join::withdraw(entry);
+    }
+    forget_alias(entry);
 }
 
 /// Hands the words that a mark keeps to the span, unless one has done so before.
@@ -236,9 +335,9 @@ fn keep(program: &Program, state: &State, entry: &mut Open) {
     }
 }
 
-/// Forgets a span everywhere.
+/// A span is current no more.
 #[inline(always)]
-fn end(process: &Process, state: &mut State, entry: &Open) {
+fn leave_goroutine(process: &Process, state: &mut State, entry: &Open) {
     if entry.goroutine != 0
         && let Some(goroutine) = goroutine_of(process, entry)
     {
@@ -250,6 +349,12 @@ fn end(process: &Process, state: &mut State, entry: &Open) {
             copy(&entry.previous, &mut goroutine.top);
         }
     }
+}
+
+/// Forgets a span everywhere.
+#[inline(always)]
+fn end(process: &Process, state: &mut State, entry: &Open) {
+    leave_goroutine(process, state, entry);
     if entry.own_context != 0 {
         let address = Address { slot: process.slot, zero: 0, address: entry.own_context };
         // SAFETY: what is read is compared before use.
@@ -259,9 +364,7 @@ fn end(process: &Process, state: &mut State, entry: &Open) {
             let _ = CONTEXTS.remove(&address);
         }
     }
-    if entry.is_published != 0 {
-        join::withdraw(entry);
-    }
+    take_back(entry);
     let _ = SPANS.remove(&state.key);
 }
 
@@ -285,9 +388,7 @@ fn drop_dead(entry: &mut Goroutine, state: &mut State, depth: u64) {
         match open(&entry.top) {
             Some(left) => {
                 abandon(state, &left.context);
-                if left.is_published != 0 {
-                    join::withdraw(left);
-                }
+                take_back(left);
                 copy(&left.previous, &mut state.named);
                 let _ = SPANS.remove(&entry.top.key);
                 copy(&state.named, &mut entry.top);

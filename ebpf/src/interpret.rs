@@ -5,13 +5,14 @@
 use crate::{
     map::{map, map_key},
     program::{Code, FETCH_WORDS, KEPT, OPS, Op, Program, WINDOW_WORDS, WINDOWS},
+    slice::{find, slice},
     state::NIL,
     wire::state,
 };
 
 pub use crate::state::{Join, KEY_BYTES, Map, Place, RECORD_BYTES, State, words};
 
-/// The most steps of one run: every operation once, and room for maps of many groups.
+/// The most steps of one run: every operation once, and room for maps of many groups and slices of many elements.
 pub const STEPS: u32 = 256;
 
 /// What a program reads.
@@ -33,7 +34,7 @@ pub enum Next {
     Done,
 }
 
-/// Runs one operation, or one group's worth of a walk through a map.
+/// Runs one operation, or one group's worth of a walk through a map, or one element's of a walk through a slice.
 #[inline(always)]
 pub fn step<T: Target>(target: &mut T, state: &mut State, program: &Program) -> Next {
     let pc = state.pc as usize;
@@ -110,7 +111,15 @@ pub fn step<T: Target>(target: &mut T, state: &mut State, program: &Program) -> 
         Code::TYPE => dynamic_type(target, state, op),
         Code::MAP => map(target, state, op),
         Code::MAP_KEY => map_key(target, state, op, program),
-        Code::MAP_KEY_MORE => {}
+        Code::KEY_MORE => {}
+        Code::BELOW => {
+            if op.value >= state.word::<T>(op.b) {
+                state.fail(op, state::ABSENT);
+            }
+        }
+        Code::COUNT => count(target, state, op),
+        Code::SLICE => slice::<T>(state, op),
+        Code::FIND => find(target, state, op, program),
         Code::FETCH => fetch(target, state, op),
         Code::PICK => {
             let (word, status) = state.window::<T>(op, op.b);
@@ -191,6 +200,18 @@ fn load<T: Target>(target: &mut T, state: &mut State, op: &Op) {
         return state.fail_word::<T>(op, state::UNREADABLE);
     }
     state.set::<T>(op.a, extend(word, op.value));
+}
+
+#[inline(always)]
+fn count<T: Target>(target: &mut T, state: &mut State, op: &Op) {
+    let base = state.word::<T>(op.b);
+    if base < NIL {
+        return state.set::<T>(op.a, 0);
+    }
+    match state.load(target, base.wrapping_add(op.offset as i64 as u64)) {
+        Some(count) => state.set::<T>(op.a, count),
+        None => state.fail(op, state::UNREADABLE),
+    }
 }
 
 /// The low bytes of a word, as `LOAD`'s value says.

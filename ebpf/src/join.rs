@@ -61,6 +61,17 @@ pub fn withdraw(entry: &Open) {
     }
 }
 
+/// Tells what the span of `state.open` published that its key is another now.
+#[inline(always)]
+pub fn tell(state: &State) {
+    let Some(published) = PUBLISHED.get_ptr_mut(&state.open.published) else { return };
+    // SAFETY: only the span's own probes write here; what is read is compared before use.
+    let published = unsafe { &mut *published };
+    if published.context.span == state.open.context.span {
+        copy(&state.key, &mut published.key);
+    }
+}
+
 /// 1 if this program may adopt and some span publishes. The number of publishers may be too large, where the host removed entries of a
 /// process that ended; never too small.
 #[inline(always)]

@@ -10,6 +10,7 @@ extern crate std;
 pub mod interpret;
 mod map;
 pub mod program;
+mod slice;
 mod state;
 pub mod traceparent;
 pub mod wire;

@@ -2,8 +2,8 @@
 
 use crate::{
     interpret::Target,
-    program::{OPS, Op, Program},
-    state::{KEY_AT, KEY_BYTES, MAP_GROUPS, NIL, SCRATCH_MASK, State, words},
+    program::{Op, Program},
+    state::{MAP_GROUPS, NIL, SCRATCH_MASK, State, words},
     wire::state,
 };
 
@@ -69,7 +69,7 @@ pub(crate) fn map_key<T: Target>(target: &mut T, state: &mut State, op: &Op, pro
     let cursor = state.map.cursor;
     let group = cursor >> 3;
     let stay = state.pc - 1;
-    let next = state.pc + (u32::from(op.b).wrapping_sub(1) >> 3 & 3);
+    let next = state.behind_key(op);
     if group >= state.map.count {
         return key_is_absent(target, state, op, next);
     }
@@ -138,31 +138,7 @@ fn key_matches<T: Target>(target: &mut T, state: &mut State, op: &Op, program: &
     let at = T::bound((8 + slot * state.map.key_stride).into(), SCRATCH_MASK) as usize;
     // SAFETY: at most SCRATCH_MASK, and a multiple of 8 as `scratch` is aligned to 8.
     let pointer = unsafe { state.scratch.as_ptr().add(at).cast::<u64>().read() };
-    let length = if op.b as usize > KEY_BYTES { KEY_BYTES as u32 } else { op.b.into() };
-    let length = T::bound(length.into(), 31);
-    if length > KEY_BYTES as u64 {
-        return false;
-    }
-    // The scratch space's last words are beyond any group; what is longer than the key there is zero.
-    // SAFETY: the place is inside `scratch`, aligned, and KEY_BYTES long.
-    let bytes = unsafe {
-        let at = state.scratch.as_mut_ptr().add(KEY_AT).cast::<u64>();
-        at.write(0);
-        at.add(1).write(0);
-        at.add(2).write(0);
-        if !target.read(pointer, at.cast(), length as u32) {
-            return false;
-        }
-        [at.read(), at.add(1).read(), at.add(2).read()]
-    };
-    // One comparison for both: the verifier of Linux 6.1 does not see that the second would follow from the first.
-    let next = state.pc as usize;
-    if next >= OPS - 1 {
-        return false;
-    }
-    (bytes[0] == op.value)
-        & (length <= 8 || bytes[1] == program.ops[next].value)
-        & (length <= 16 || bytes[2] == program.ops[next + 1].value)
+    state.is_key(target, op, program, pointer) == Some(true)
 }
 
 #[inline(always)]

@@ -19,6 +19,9 @@ pub static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(4096, 0)
 pub static PROGRAMS: Array<Program> = Array::with_max_entries(1024, 0);
 #[map]
 pub static SPANS: HashMap<SpanKey, Open> = HashMap::with_max_entries(65536, 0);
+/// Further keys of open spans.
+#[map]
+pub static ALIASES: HashMap<SpanKey, Named> = HashMap::with_max_entries(65536, NO_PREALLOC);
 #[map]
 pub static GOROUTINES: HashMap<Address, Goroutine> = HashMap::with_max_entries(262144, NO_PREALLOC);
 #[map]

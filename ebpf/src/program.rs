@@ -15,8 +15,10 @@ const _: () = assert!((FETCH_WORDS + 1).is_power_of_two() && WORDS.is_power_of_t
 pub const KEPT: usize = 4;
 /// The most bytes of one capture.
 pub const CAPTURE_BYTES: u32 = 1024;
-/// The most keys that one map walk looks for.
-pub const MAP_KEYS: usize = 8;
+/// The most keys that one program looks for in maps and slices.
+pub const KEYS: usize = 8;
+/// The most elements of a slice that are searched.
+pub const ELEMENTS: u32 = 16;
 /// Slot number that stands for "none" in a program's header.
 pub const NO_SLOT: u8 = 0xff;
 
@@ -108,9 +110,9 @@ impl Code {
     pub const MAP: Code = Code(16);
     /// Looks for a key in that map. `value` is the first 8 bytes of the key, `a` the capture, `b` the key's length (1 to 24), low 16
     /// bits of `offset` the most bytes to copy; bit 16 of `offset`: the value is a slice of strings (first one), else a string. Keys
-    /// longer than 8 bytes are followed by `MAP_KEY_MORE` operations with 8 bytes each, which are not run themselves.
+    /// longer than 8 bytes are followed by `KEY_MORE` operations with 8 bytes each, which are not run themselves.
     pub const MAP_KEY: Code = Code(17);
-    pub const MAP_KEY_MORE: Code = Code(18);
+    pub const KEY_MORE: Code = Code(18);
     /// Appends to the key of `publish`/`adopt`: the slice header at `w[b] + offset` holds 4 or 16 bytes (a=0 local, a=1 remote end).
     pub const JOIN_ADDRESS: Code = Code(19);
     /// `w[b]` is the port (a=0 local, a=1 remote end), or a=2 the stream.
@@ -133,6 +135,16 @@ impl Code {
     pub const CUT: Code = Code(28);
     /// Jumps to `target` unless some process publishes: what follows is only there to adopt.
     pub const IF_PUBLISHED: Code = Code(26);
+    /// Fails with "nil" unless `value < w[b]`, both unsigned: an index and a slice's length.
+    pub const BELOW: Code = Code(29);
+    /// `w[a]` = the word at `w[b] + offset`, or 0 if `w[b]` is nil: how many entries a map has. Fails on fault.
+    pub const COUNT: Code = Code(30);
+    /// Makes the slice of structs that begins at `w[b]` and has `w[a]` elements the one that `FIND` speaks of next, with `value` a packed
+    /// [`ElementLayout`].
+    pub const SLICE: Code = Code(31);
+    /// Records capture `a`: of the first of that slice's first 16 elements that has this key, the value, a string or a slice of bytes. The
+    /// key and the limit are told as for `MAP_KEY`.
+    pub const FIND: Code = Code(32);
 }
 
 /// How a Go map of string keys lies in memory; all offsets fit one word.
@@ -153,6 +165,25 @@ impl MapLayout {
             Self::Swiss { dir_ptr, dir_len, groups, length_mask } => [1, dir_ptr, dir_len, groups, length_mask],
         };
         u64::from_le_bytes([kind, a, b, c, d, 0, 0, value_size])
+    }
+}
+
+/// A slice's element that has a string as its key, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ElementLayout {
+    pub size: u32,
+    /// Where the headers (pointer, length) of key and value are.
+    pub key: u16,
+    pub value: u16,
+}
+
+impl ElementLayout {
+    pub const fn pack(self) -> u64 {
+        self.size as u64 | (self.key as u64) << 32 | (self.value as u64) << 48
+    }
+
+    pub const fn unpack(packed: u64) -> Self {
+        Self { size: packed as u32, key: (packed >> 32) as u16, value: (packed >> 48) as u16 }
     }
 }
 
@@ -191,6 +222,10 @@ pub mod flags {
     /// The site is a conditional jump after Go's stack check: ignore the hit where it will be taken (CF or ZF on amd64),
     /// because the function then starts over.
     pub const IGNORE_IF_BELOW_OR_EQUAL: u16 = 32;
+    /// The span is found by `name_slots`, too.
+    pub const ALIAS: u16 = 64;
+    /// The span is found by `name_slots` only, and is current nowhere.
+    pub const RENAME: u16 = 128;
 }
 
 /// A probe's program, one value of the `PROGRAMS` array; the attachment's cookie is its index.
@@ -224,7 +259,8 @@ pub struct Program {
     pub stack_pointer: u8,
     pub goid: u16,
     pub stack_hi: u16,
-    pub reserved: u16,
+    /// Words for `ALIAS` and `RENAME`, as `key_slots`.
+    pub name_slots: [u8; 2],
     pub ops: [Op; OPS],
 }
 

@@ -4,7 +4,7 @@ use core::mem::MaybeUninit;
 
 use crate::{
     interpret::Target,
-    program::{ABORT, CAPTURE_BYTES, FETCH_WORDS, KEPT, Op, RECORD, WINDOW_WORDS, WINDOWS, WORDS, ZERO},
+    program::{ABORT, CAPTURE_BYTES, FETCH_WORDS, KEPT, OPS, Op, Program, RECORD, WINDOW_WORDS, WINDOWS, WORDS, ZERO},
     wire::{Goroutine, Named, Open, Published, Record, SpanKey, state},
 };
 
@@ -46,11 +46,14 @@ pub struct State {
     pub kept: [u64; KEPT],
     pub join: Join,
     pub map: Map,
+    pub slice: Slice,
     /// Where values of the tables are put together: the kernel gives a program 512 bytes of stack.
     pub open: Open,
     pub goroutine: Goroutine,
     pub place: Place,
     pub key: SpanKey,
+    /// Another key for the span of `key`.
+    pub name: SpanKey,
     pub named: Named,
     pub published: Published,
     /// The head of a record about another span than the one at hand.
@@ -116,6 +119,23 @@ pub struct Map {
     pub loaded: u32,
     /// The slot to go on with.
     pub cursor: u32,
+    pub reserved: u32,
+}
+
+/// The slice of structs being walked.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Slice {
+    /// Of the first element.
+    pub pointer: u64,
+    /// An [`ElementLayout`](crate::program::ElementLayout).
+    pub layout: u64,
+    /// Elements to look at.
+    pub count: u32,
+    /// The element to go on with.
+    pub cursor: u32,
+    /// What to say if none has the key.
+    pub failure: u32,
     pub reserved: u32,
 }
 
@@ -239,6 +259,51 @@ impl State {
         let status = if length > limit { state::CUT } else { state::READ };
         let length = if length > limit { limit } else { length };
         self.capture(target, op, status, pointer, length);
+    }
+
+    /// Whether the key at `pointer`, which is as long, is the one that an operation and those after it spell; none if it cannot be read. The
+    /// program counter is behind the operation.
+    #[inline(always)]
+    pub(crate) fn is_key<T: Target>(
+        &mut self,
+        target: &mut T,
+        op: &Op,
+        program: &Program,
+        pointer: u64,
+    ) -> Option<bool> {
+        let length = if op.b as usize > KEY_BYTES { KEY_BYTES as u32 } else { op.b.into() };
+        let length = T::bound(length.into(), 31);
+        if length > KEY_BYTES as u64 {
+            return None;
+        }
+        // The scratch space's last words are beyond any group; what is longer than the key there is zero.
+        // SAFETY: the place is inside `scratch`, aligned, and KEY_BYTES long.
+        let bytes = unsafe {
+            let at = self.scratch.as_mut_ptr().add(KEY_AT).cast::<u64>();
+            at.write(0);
+            at.add(1).write(0);
+            at.add(2).write(0);
+            if !target.read(pointer, at.cast(), length as u32) {
+                return None;
+            }
+            [at.read(), at.add(1).read(), at.add(2).read()]
+        };
+        // One comparison for both: the verifier of Linux 6.1 does not see that the second would follow from the first.
+        let next = self.pc as usize;
+        if next >= OPS - 1 {
+            return None;
+        }
+        Some(
+            (bytes[0] == op.value)
+                & (length <= 8 || bytes[1] == program.ops[next].value)
+                & (length <= 16 || bytes[2] == program.ops[next + 1].value),
+        )
+    }
+
+    /// The operation behind this one and the words of its key.
+    #[inline(always)]
+    pub(crate) fn behind_key(&self, op: &Op) -> u32 {
+        self.pc + (u32::from(op.b).wrapping_sub(1) >> 3 & 3)
     }
 
     /// A capture of one word.

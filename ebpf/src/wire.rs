@@ -173,6 +173,8 @@ pub struct Open {
     pub previous: Named,
     pub is_published: u64,
     pub published: JoinKey,
+    /// Another key that leads here, in `ALIASES`; slot 0 for none.
+    pub alias: SpanKey,
 }
 
 /// Both ends of a connection as the publishing side sees them.

@@ -9,6 +9,7 @@ pub mod inspect;
 pub mod manifest;
 pub mod plan;
 pub mod probes;
+pub mod settings;
 
 pub mod events;
 pub mod export;

@@ -77,6 +77,8 @@ pub struct Probe {
     pub only_if: Vec<String>,
     pub captures: Vec<Capture>,
     pub keep: Vec<String>,
+    pub alias: Vec<String>,
+    pub rename: Vec<String>,
     pub parent_context: Option<String>,
     pub own_context: Option<String>,
     pub traceparent: Option<usize>,

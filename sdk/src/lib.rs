@@ -26,8 +26,11 @@ pub use bindings::uprobed::plugin::log::Level;
 pub use bindings::uprobed::plugin::manifest_types::{
     Binding, Capture, Correlation, Endpoint, Group, Join, KnownOffset, Limits, Manifest, Probe, Requirement, Role, Site,
 };
+pub use bindings::uprobed::plugin::settings_types::{Declaration, SettingKind};
 pub use capture::{Field, State, capture, read};
-pub use plugin::{Plugin, Row, decode, go_minor, log, manifest as whole_manifest, setting};
+pub use plugin::{
+    Plugin, Row, decode, go_minor, log, manifest as whole_manifest, setting, setting_list, setting_table,
+};
 
 /// What `wit-bindgen` makes of the contract.
 #[expect(clippy::too_many_arguments, reason = "mirrors the contract's flattened parameters")]

@@ -1,6 +1,9 @@
 //! Builders for the manifest's records: what is left out is empty.
 
-use crate::{Binding, Capture, Correlation, Endpoint, Group, Join, KnownOffset, Probe, Requirement, Role, Site};
+use crate::{
+    Binding, Capture, Correlation, Declaration, Endpoint, Group, Join, KnownOffset, Probe, Requirement, Role, SettingKind,
+    Site,
+};
 
 impl Probe {
     /// At every call of a function. `symbols` are alternatives; `arguments` are its parameters, receiver first.
@@ -20,6 +23,8 @@ impl Probe {
             only_if: Vec::new(),
             captures: Vec::new(),
             keep: Vec::new(),
+            alias: Vec::new(),
+            rename: Vec::new(),
             parent_context: None,
             own_context: None,
             traceparent: None,
@@ -68,7 +73,7 @@ impl Probe {
         self.means(Role::Event, span, correlation)
     }
 
-    /// Nothing is recorded; for `publish` and `keep`.
+    /// Nothing is recorded; for `publish`, `keep`, `alias` and `rename`.
     pub fn marks(self, span: &str, correlation: Correlation) -> Self {
         self.means(Role::Mark, span, correlation)
     }
@@ -96,6 +101,18 @@ impl Probe {
 
     pub fn keep(mut self, names: &[&str]) -> Self {
         self.keep = owned(names);
+        self
+    }
+
+    /// One or two words by which the span is found from now on, too.
+    pub fn alias(mut self, paths: &[&str]) -> Self {
+        self.alias = owned(paths);
+        self
+    }
+
+    /// One or two words by which alone the span is found from now on; it is then current nowhere.
+    pub fn rename(mut self, paths: &[&str]) -> Self {
+        self.rename = owned(paths);
         self
     }
 
@@ -149,6 +166,13 @@ impl Join {
     }
 }
 
+impl Join {
+    /// One of the connection's streams, by a path to its number.
+    pub fn stream(self, path: &str) -> Self {
+        Self { stream: Some(path.into()), ..self }
+    }
+}
+
 impl Group {
     /// Left out alone if it cannot be attached.
     pub fn optional(name: &str) -> Self {
@@ -179,6 +203,13 @@ impl Correlation {
     /// By one or two paths to words.
     pub fn words(paths: &[&str]) -> Self {
         Self::Words(owned(paths))
+    }
+}
+
+impl Declaration {
+    /// `default` is what holds where it is not set, `about` what it does, both for people.
+    pub fn new(key: &str, kind: SettingKind, default: &str, about: &str) -> Self {
+        Self { key: key.into(), kind, default: default.into(), about: about.into() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A plugin as a table of probes, and how the contract's two functions come out of it.
 
 use crate::bindings::{Guest, uprobed};
-use crate::{Answer, Event, Fragment, Fragments, Level, Manifest, Probe, Target};
+use crate::{Answer, Declaration, Event, Fragment, Fragments, Level, Manifest, Probe, Target};
 
 /// A probe, and what its hits mean. `decode` gets what the plugin made of the target, the event's time and the bytes of its captures.
 pub struct Row<F> {
@@ -18,6 +18,11 @@ pub trait Plugin {
     /// the host leaves out what cannot be attached, and `manifest` may turn the groups that are not wanted off.
     const PROBES: &'static [Row<Self::Facts>];
 
+    /// What an operator can set.
+    fn settings() -> Vec<Declaration> {
+        Vec::new()
+    }
+
     fn facts(target: &Target) -> Self::Facts;
 
     /// The manifest; `probes` come from the table.
@@ -25,6 +30,11 @@ pub trait Plugin {
 }
 
 impl<P: Plugin> Guest for P {
+    fn settings() -> Vec<Declaration> {
+        report_panics();
+        P::settings()
+    }
+
     fn manifest(target: Target) -> Result<Manifest, String> {
         report_panics();
         manifest::<P>(&target)
@@ -55,7 +65,20 @@ pub fn decode<P: Plugin>(target: &Target, events: &[Event], data: &[u8]) -> Frag
 
 /// The value of one of the operator's settings.
 pub fn setting<'a>(target: &'a Target, key: &str) -> Option<&'a str> {
-    target.settings.iter().find(|setting| setting.key == key).map(|setting| setting.value.as_str())
+    setting_list(target, key).next()
+}
+
+/// The items of one of the operator's settings that is a list; none if it was not set.
+pub fn setting_list<'a>(target: &'a Target, key: &str) -> impl Iterator<Item = &'a str> {
+    target.settings.iter().filter(move |setting| setting.key == key).map(|setting| setting.value.as_str())
+}
+
+/// The entries, with their names, of one that is a table.
+pub fn setting_table<'a>(target: &'a Target, key: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    target.settings.iter().filter_map(move |setting| {
+        let name = setting.key.strip_prefix(key)?.strip_prefix('.')?;
+        Some((name, setting.value.as_str()))
+    })
 }
 
 /// The minor number of the target's Go version: 26 for `go1.26.8`; none if it is not a Go program.

@@ -6,6 +6,7 @@ mod output;
 mod plan;
 mod run;
 mod select;
+mod settings;
 mod trace;
 mod watch;
 
@@ -46,6 +47,9 @@ enum Command {
     /// Show what an executable is made of: modules, functions, types with their offsets; for authors of plugins
     #[command(after_help = exit::HELP)]
     Inspect(inspect::Arguments),
+    /// Show what can be set for the plugins, as a file for --settings
+    #[command(after_help = exit::HELP)]
+    Settings(settings::Arguments),
 }
 
 impl Arguments {
@@ -56,6 +60,7 @@ impl Arguments {
             Command::Run(arguments) => arguments.run(),
             Command::Plan(arguments) => arguments.run(),
             Command::Inspect(arguments) => arguments.run(),
+            Command::Settings(arguments) => arguments.run(),
         }
     }
 }

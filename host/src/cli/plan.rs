@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex},
 };
 
@@ -14,15 +14,17 @@ use uprobed::{
     session::{Numbers, Prepared},
 };
 
-use super::select::{self, Format};
+use super::{
+    select::{self, Format},
+    settings,
+};
 
 #[derive(Args)]
 pub struct Arguments {
     #[command(flatten)]
     target: select::Target,
-    /// Where the plugins are [default: beside the installation]
-    #[arg(long, value_name = "DIR")]
-    plugins: Option<PathBuf>,
+    #[command(flatten)]
+    plugins: settings::Plugins,
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
     /// Show the capture programs as well
@@ -34,7 +36,7 @@ impl Arguments {
     pub fn run(self) -> Result<u8> {
         let (executable, shown) = self.target.open()?;
         let binary = executable.binary()?;
-        let plugins = select::load(self.plugins.as_deref())?;
+        let plugins = self.plugins.load()?;
         let plugins: Vec<_> = plugins.into_iter().map(|plugin| Arc::new(Mutex::new(plugin))).collect();
         let mut prepared = Prepared::new(&plugins, &binary, &mut Numbers::default());
         let runtime = runtime(&mut prepared);

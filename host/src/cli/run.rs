@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use tokio::{
     runtime::Builder,
     signal::unix::{SignalKind, signal},
@@ -12,14 +12,25 @@ use tokio::{
 
 use uprobed::{discovery::Selector, export::collector::Endpoint, probes};
 
-use super::{exit::Failure, output, select, watch::Watch};
+use super::{
+    exit::Failure,
+    output,
+    settings::{self, Source},
+    watch::Watch,
+};
 
 #[derive(Args)]
 pub struct Arguments {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "/etc/uprobed/uprobed.toml")]
     config: PathBuf,
+    /// More settings for the plugins, in a file of their own; they win over those of the configuration
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
 }
+
+/// What stands beside the settings in the configuration.
+const BESIDE: &[&str] = &["plugins", "select", "export"];
 
 /// `uprobed.toml`.
 #[derive(Debug, Default, Deserialize, PartialEq)]
@@ -31,6 +42,9 @@ struct Configuration {
     select: Select,
     #[serde(default)]
     export: Export,
+    /// What is set for the plugins: read apart, once they are known.
+    #[serde(default, rename = "settings")]
+    _settings: IgnoredAny,
 }
 
 #[derive(Debug, Default, Deserialize, PartialEq)]
@@ -76,7 +90,9 @@ impl Arguments {
             return Err(wrong("no exporter: set export.otlp or OTEL_EXPORTER_OTLP_ENDPOINT".into()).into());
         };
         probes::check()?;
-        let plugins = select::load(configuration.plugins.as_deref())?;
+        let mut sources = vec![Source { path: &self.config, text, beside: BESIDE }];
+        sources.extend(self.settings.as_deref().map(Source::read).transpose()?);
+        let plugins = settings::load(configuration.plugins.as_deref(), &sources)?;
         let runtime =
             Builder::new_multi_thread().worker_threads(1).enable_all().build().context("start the runtime")?;
         runtime.block_on(async {
@@ -113,6 +129,15 @@ mod tests {
         let read = Configuration::read(text).unwrap();
         assert_eq!(read.select.executables, ["/srv/*"]);
         assert_eq!(read.export.otlp.as_deref(), Some("grpc://127.0.0.1:4317"));
+    }
+
+    #[test]
+    fn leaves_settings_to_the_plugins() {
+        let text = "plugins = \"/p\"\n[select]\n[export]\n[settings.shop]\nprices = 1\n";
+        assert!(Configuration::read(text).is_ok());
+        let problems = uprobed::settings::Settings::read(text, BESIDE, &[]).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(problems[0].to_string(), "4:11: settings.shop: no such plugin; there is none");
     }
 
     #[test]

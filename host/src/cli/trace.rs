@@ -26,7 +26,7 @@ use uprobed::{
 use super::{
     exit::Failure,
     output::{self, Format},
-    select,
+    select, settings,
     watch::{Summary, Watch},
 };
 
@@ -38,9 +38,8 @@ pub struct Arguments {
     /// Trace every process that runs this executable, those to come included (repeatable)
     #[arg(long, value_name = "PATH")]
     exe: Vec<PathBuf>,
-    /// Where the plugins are [default: beside the installation]
-    #[arg(long, value_name = "DIR")]
-    plugins: Option<PathBuf>,
+    #[command(flatten)]
+    plugins: settings::Plugins,
     /// Stop after this time, and end the COMMAND: 500ms, 10s, 5m, 1h
     #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
     time: Option<Duration>,
@@ -75,7 +74,7 @@ impl Arguments {
         for path in &self.exe {
             selectors.push(select::executable(path)?);
         }
-        let plugins = select::load(self.plugins.as_deref())?;
+        let plugins = self.plugins.load()?;
         let runtime =
             Builder::new_multi_thread().worker_threads(1).enable_all().build().context("start the runtime")?;
         runtime.block_on(async {

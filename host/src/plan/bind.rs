@@ -83,7 +83,7 @@ impl<'p, 'd> Compiler<'p, 'd> {
     /// The same without the path's last steps; `steps` is a prefix of its steps.
     pub fn walk_steps(&mut self, path: &Path, steps: &[Step], target: Target) -> Result<Value, Skip> {
         let (value, used) = self.root(path)?;
-        self.at(target).follow(value, steps.get(used..).unwrap_or_default())
+        self.at(target).follow(value, path, used..steps.len())
     }
 
     pub fn at(&mut self, target: Target) -> Walk<'_, 'd> {
@@ -159,7 +159,7 @@ impl<'p, 'd> Compiler<'p, 'd> {
         for path in paths {
             let before = self.emit.clone();
             let looked =
-                self.walk_steps(&path, path.split_key().0, Target::Abort).and_then(|value| look(self, &path, value));
+                self.walk_steps(&path, path.split_end().0, Target::Abort).and_then(|value| look(self, &path, value));
             self.emit = before;
             match looked {
                 Ok(seen) => viable.push((path, seen)),

@@ -4,13 +4,16 @@ use super::{
     CaptureSource, PathSource, Skip,
     bind::{Compiler, parse_all},
     emit::{Load, Target},
-    path::Path,
+    path::{End, Path, Search},
     runtime,
     types::Ty,
-    walk::{Place, Value, load_size, within},
+    walk::{Origins, Place, Trail, Value, load_size, within},
 };
 use crate::{binary::Kind, manifest::Capture};
-use uprobed_ebpf::{interpret::KEY_BYTES, program::Code};
+use uprobed_ebpf::{
+    interpret::KEY_BYTES,
+    program::{Code, ElementLayout, NO_SLOT},
+};
 
 /// Bytes before each capture's own in a record.
 const HEAD: u32 = 4;
@@ -25,6 +28,16 @@ struct Viable<'m> {
     sources: Vec<PathSource>,
     /// The most bytes of its value.
     bytes: u32,
+}
+
+/// How what a path ends with is looked for.
+enum Lookup {
+    /// Not at all: it is the value itself.
+    Value,
+    /// By `MAP` and `MAP_KEY`.
+    Map { layout: u64, flag: i32 },
+    /// By `SLICE` and `FIND`.
+    Element(ElementLayout),
 }
 
 impl Compiler<'_, '_> {
@@ -54,16 +67,9 @@ impl Compiler<'_, '_> {
     fn viable_capture<'m>(&mut self, index: u8, capture: &'m Capture) -> Result<Viable<'m>, Skip> {
         let what = format!("capture {}", capture.name);
         let (looked, _) = self.viable(&what, parse_all(&capture.paths)?, |compiler, path, value| {
-            let mut origins = value.trail.origins.clone();
-            let offsets =
-                value.trail.to_string() + &path.split_key().1.map(|key| format!("[{key:?}]")).unwrap_or_default();
-            if path.split_key().1.is_some() {
-                let (_, origin, facts) = runtime::map_layout(compiler.binary)?;
-                compiler.facts.extend(&facts);
-                origins.insert(origin);
-            }
+            let (_, trail) = compiler.lookup(path, &value)?;
             let bytes = compiler.record(index, capture, path, &value, Target::Abort)?;
-            let origins = origins.into_iter().collect();
+            let (offsets, origins) = (trail.to_string(), trail.origins.into_iter().collect());
             Ok((PathSource { path: path.to_string(), offsets, origins }, bytes))
         })?;
         let bytes = looked.iter().map(|(_, (_, bytes))| *bytes).max().unwrap_or(0);
@@ -83,7 +89,7 @@ impl Compiler<'_, '_> {
                 let failed = self.emit.label();
                 let scope = self.emit.enter();
                 self.emit.loads.clear();
-                let value = self.walk_steps(path, path.split_key().0, Target::Label(failed))?;
+                let value = self.walk_steps(path, path.split_end().0, Target::Label(failed))?;
                 self.record(viable.index, viable.capture, path, &value, Target::Label(failed))?;
                 self.emit.leave(scope);
                 let mut loads = std::mem::take(&mut self.emit.loads);
@@ -120,7 +126,7 @@ impl Compiler<'_, '_> {
         for (index, path) in viable.paths.iter().enumerate() {
             let failed = self.emit.label();
             let scope = self.emit.enter();
-            let value = self.walk_steps(path, path.split_key().0, Target::Label(failed))?;
+            let value = self.walk_steps(path, path.split_end().0, Target::Label(failed))?;
             self.record(a, viable.capture, path, &value, Target::Label(failed))?;
             if !self.emit.is_used(failed) {
                 if index > 0 {
@@ -142,8 +148,20 @@ impl Compiler<'_, '_> {
     /// Records a value; says how many bytes that takes at most.
     fn record(&mut self, a: u8, capture: &Capture, path: &Path, value: &Value, target: Target) -> Result<u32, Skip> {
         let limit = capture.limit;
-        if let Some(key) = path.split_key().1 {
-            return self.map_value(a, limit, path, key, value, target);
+        match (self.lookup(path, value)?.0, path.split_end().1) {
+            (Lookup::Map { layout, flag }, End::Key(key)) => {
+                let slot = self.at(target).map(value)?;
+                self.emit.map(slot, layout);
+                self.emit.key(Code::MAP_KEY, a, key, limit as i32 | flag);
+                return Ok(limit);
+            }
+            (Lookup::Element(layout), End::Search(search)) => {
+                let slice = self.at(target).slice(value)?;
+                self.emit.slice(slice, layout);
+                self.emit.key(Code::FIND, a, &search.key, limit as i32);
+                return Ok(limit);
+            }
+            _ => {}
         }
         let is_bytes = self.is_bytes(&value.ty)?;
         match value.ty.kind() {
@@ -186,48 +204,94 @@ impl Compiler<'_, '_> {
         })
     }
 
-    fn map_value(
-        &mut self,
-        a: u8,
-        limit: u32,
-        path: &Path,
-        key: &str,
-        value: &Value,
-        target: Target,
-    ) -> Result<u32, Skip> {
+    /// What a path has behind the steps that lead to a value; with how it is read, for people and for the witness.
+    fn lookup(&mut self, path: &Path, value: &Value) -> Result<(Lookup, Trail), Skip> {
+        let mut trail = value.trail.clone();
+        match path.split_end().1 {
+            End::Value => Ok((Lookup::Value, trail)),
+            End::Key(key) => {
+                let lookup = self.map_key(path, key, &value.ty)?;
+                let (_, origin, facts) = runtime::map_layout(self.binary)?;
+                self.facts.extend(&facts);
+                trail.append(&format!("[{key:?}]"));
+                trail.origins.insert(origin);
+                Ok((lookup, trail))
+            }
+            End::Search(search) => {
+                let (layout, origins) = self.element(path, search, &value.ty)?;
+                trail.append(&format!("[+{}={:?}]", layout.key, search.key));
+                trail.add(layout.value.into());
+                trail.origins.extend(origins);
+                Ok((Lookup::Element(layout), trail))
+            }
+        }
+    }
+
+    fn map_key(&self, path: &Path, key: &str, ty: &Ty) -> Result<Lookup, Skip> {
+        /// `MAP_KEY`'s sign for a slice of strings.
         const SLICE: i32 = 1 << 16;
-        let bad = |why| Skip::Key { path: path.to_string(), why };
-        if key.is_empty() || key.len() > KEY_BYTES {
-            return Err(bad("has to have 1 to 24 bytes"));
+        check_key(path, key)?;
+        if ty.kind() != Kind::Map {
+            return Err(Skip::NotFollowed { what: format!("[{key:?}]"), ty: ty.name() });
         }
-        if value.ty.kind() != Kind::Map {
-            return Err(Skip::NotFollowed { what: format!("[{key:?}]"), ty: value.ty.name() });
-        }
-        let (keys, values) = (value.ty.key(self.binary)?, value.ty.element(self.binary)?);
+        let (keys, values) = (ty.key(self.binary)?, ty.element(self.binary)?);
         let (flag, size) = match values.kind() {
             Kind::String => (0, 16),
             Kind::Slice if values.element(self.binary)?.kind() == Kind::String => (SLICE, 24),
-            _ => return Err(Skip::NotCaptured(value.ty.name())),
+            _ => return Err(Skip::NotCaptured(ty.name())),
         };
         if keys.kind() != Kind::String {
-            return Err(Skip::NotCaptured(value.ty.name()));
+            return Err(Skip::NotCaptured(ty.name()));
         }
         let (layout, ..) = runtime::map_layout(self.binary)?;
-        if let Place::Memory { base, offset } = value.place
-            && !value.is_checked
-        {
-            self.emit.loads.push(Load { base, offset });
-        }
-        let slot = self.at(target).word(value, None)?;
-        self.emit.map(slot, layout.pack(size));
-        for (index, chunk) in key.as_bytes().chunks(8).enumerate() {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            let (code, offset) =
-                if index == 0 { (Code::MAP_KEY, limit as i32 | flag) } else { (Code::MAP_KEY_MORE, 0) };
-            // It records in any case, and goes on to the next operation.
-            self.emit.emit(code, [a, key.len() as u8], offset, u64::from_le_bytes(word), Target::None);
-        }
-        Ok(limit)
+        Ok(Lookup::Map { layout: layout.pack(size), flag })
     }
+
+    /// Where the elements of a slice have the key and the value.
+    fn element(&mut self, path: &Path, search: &Search, ty: &Ty) -> Result<(ElementLayout, Origins), Skip> {
+        check_key(path, &search.key)?;
+        let before = path.first(path.split_end().0.len());
+        let other = |what, wanted, ty: &Ty| Err(Skip::OtherKind { what, wanted, ty: ty.name() });
+        let element = match ty.kind() {
+            Kind::Slice => Some(ty.element(self.binary)?).filter(|element| element.kind() == Kind::Struct),
+            _ => None,
+        };
+        let Some(element) = element else { return other(before, "a slice of structs", ty) };
+        let (key, key_type, mut origins) = self.element_field(&element, &search.field)?;
+        if key_type.kind() != Kind::String {
+            return other(format!("{before}[].{}", search.field), "a string", &key_type);
+        }
+        let (value, value_type, of_value) = self.element_field(&element, &search.value)?;
+        if !self.is_bytes(&value_type)? {
+            return other(format!("{before}[].{}", search.value), "a string or a slice of bytes", &value_type);
+        }
+        origins.extend(of_value);
+        let size = u32::try_from(element.size()).map_err(|_| far_out(&element))?;
+        Ok((ElementLayout { size, key, value }, origins))
+    }
+
+    /// A field in the struct itself: no embedded pointer is on the way to it.
+    fn element_field(&mut self, element: &Ty, name: &str) -> Result<(u16, Ty, Origins), Skip> {
+        let place = Place::Memory { base: NO_SLOT, offset: 0 };
+        let start = Value { ty: element.clone(), place, trail: Trail::default(), is_checked: true };
+        let field = self.at(Target::None).field(start, name)?;
+        match field.place {
+            Place::Memory { base: NO_SLOT, offset } => {
+                let offset = u16::try_from(offset).map_err(|_| far_out(element))?;
+                Ok((offset, field.ty, field.trail.origins))
+            }
+            _ => Err(Skip::NotFollowed { what: format!("{name}, behind a pointer,"), ty: element.name() }),
+        }
+    }
+}
+
+fn check_key(path: &Path, key: &str) -> Result<(), Skip> {
+    if key.is_empty() || key.len() > KEY_BYTES {
+        return Err(Skip::Key { path: path.to_string(), why: "has to have 1 to 24 bytes" });
+    }
+    Ok(())
+}
+
+fn far_out(element: &Ty) -> Skip {
+    Skip::NotFollowed { what: "what lies that far out".to_owned(), ty: element.name() }
 }

@@ -44,6 +44,7 @@ pub fn compile(
     let mut compiler = Compiler::new(binary, abi, probe, kept, known)?;
     compiler.only_if()?;
     let (correlation, key_slots) = compiler.key()?;
+    let (name_flag, name_slots) = compiler.name()?;
     let (keep, keeps) = compiler.keep()?;
     let parent_context = compiler.parent_context()?;
     let own_context = compiler.own_context()?;
@@ -52,7 +53,7 @@ pub fn compile(
     let (join_flags, channel) = compiler.joins()?;
     let (dropped, mut facts) = (std::mem::take(&mut compiler.dropped), std::mem::take(&mut compiler.facts));
     let mut program = runtime::program(binary, abi, &compiler.emit.finish()?)?;
-    program.flags |= join_flags;
+    program.flags |= join_flags | name_flag;
     if probe.current {
         program.flags |= flags::CURRENT;
     }
@@ -71,6 +72,7 @@ pub fn compile(
     } as u8;
     program.correlation = correlation as u8;
     program.key_slots = key_slots;
+    program.name_slots = name_slots;
     program.keep = keep;
     program.parent_context = parent_context;
     program.own_context = own_context;
@@ -102,14 +104,26 @@ impl Compiler<'_, '_> {
     }
 
     fn key(&mut self) -> Result<(Correlation, [u8; 2]), Skip> {
+        match &self.probe.correlation {
+            manifest::Correlation::Frame => Ok((Correlation::Frame, [NO_SLOT; 2])),
+            manifest::Correlation::Goroutine => Ok((Correlation::Goroutine, [NO_SLOT; 2])),
+            manifest::Correlation::Words(words) => Ok((Correlation::Words, self.words(words)?)),
+        }
+    }
+
+    fn name(&mut self) -> Result<(u16, [u8; 2]), Skip> {
+        match (self.probe.alias.as_slice(), self.probe.rename.as_slice()) {
+            ([], []) => Ok((0, [NO_SLOT; 2])),
+            (words, []) => Ok((flags::ALIAS, self.words(words)?)),
+            (_, words) => Ok((flags::RENAME, self.words(words)?)),
+        }
+    }
+
+    /// The one or two words by which a span is found. Without them the whole program ends.
+    fn words(&mut self, words: &[String]) -> Result<[u8; 2], Skip> {
         let mut slots = [NO_SLOT; 2];
-        let words = match &self.probe.correlation {
-            manifest::Correlation::Frame => return Ok((Correlation::Frame, slots)),
-            manifest::Correlation::Goroutine => return Ok((Correlation::Goroutine, slots)),
-            manifest::Correlation::Words(words) => words,
-        };
         if words.is_empty() || words.len() > slots.len() {
-            return Err(Skip::TooLong { what: "correlation words, or none", most: slots.len() });
+            return Err(Skip::TooLong { what: "words to find a span by, or none", most: slots.len() });
         }
         for (slot, text) in slots.iter_mut().zip(words) {
             let path = [Path::parse(text)?];
@@ -117,7 +131,7 @@ impl Compiler<'_, '_> {
             let value = self.walk(&path[0], Target::Abort)?;
             *slot = self.at(Target::Abort).word(&value, None)?;
         }
-        Ok((Correlation::Words, slots))
+        Ok(slots)
     }
 
     fn keep(&mut self) -> Result<([u8; KEPT], Vec<Kept>), Skip> {

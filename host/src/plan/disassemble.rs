@@ -1,7 +1,7 @@
 //! A capture program as text, an operation a line.
 
 use std::fmt::Write;
-use uprobed_ebpf::program::{ABORT, Code, NO_SLOT, Op, Program, RECORD, ZERO, amd64};
+use uprobed_ebpf::program::{ABORT, Code, ElementLayout, NO_SLOT, Op, Program, RECORD, ZERO, amd64};
 
 pub fn disassemble(program: &Program) -> String {
     let mut text = String::new();
@@ -63,7 +63,7 @@ fn operation(op: &Op) -> String {
             let of = if offset & 0x1_0000 == 0 { "" } else { ", first of slice" };
             (format!("#{a} key {}, {b} bytes, limit {}{of}", bytes(value), offset & 0xffff), false)
         }
-        Code::MAP_KEY_MORE => (format!("   key {}", bytes(value)), false),
+        Code::KEY_MORE => (format!("   key {}", bytes(value)), false),
         Code::JOIN_ADDRESS => (format!("join address {} [w{b}{offset:+}]", end(a)), false),
         Code::JOIN_NUMBER => (format!("join number {} w{b}", end(a)), false),
         Code::FETCH => {
@@ -80,6 +80,13 @@ fn operation(op: &Op) -> String {
         }
         Code::PICK_STRING => (format!("#{a} string v{b} of window {offset} limit {value}"), true),
         Code::PICK_ADDRESS => (format!("join address {} v{b} of window {offset}", end(a)), false),
+        Code::BELOW => (format!("{value} below w{b}"), true),
+        Code::COUNT => (format!("w{a} = count of map [w{b}{offset:+}]"), true),
+        Code::SLICE => {
+            let ElementLayout { size, key, value } = ElementLayout::unpack(value);
+            (format!("slice w{b}, w{a} of {size} bytes, key +{key}, value +{value}"), false)
+        }
+        Code::FIND => (format!("#{a} element {}, {b} bytes, limit {}", bytes(value), offset & 0xffff), false),
         Code::IF_PUBLISHED => ("if published".to_owned(), true),
         Code(other) => (format!("unknown {other}"), true),
     };

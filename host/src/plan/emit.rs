@@ -2,7 +2,7 @@
 //! Knows operations only, neither types nor paths.
 
 use super::{Skip, tighten::Body};
-use uprobed_ebpf::program::{ABORT, Code, MAP_KEYS, NO_SLOT, OPS, Op, WORDS};
+use uprobed_ebpf::program::{ABORT, Code, ElementLayout, KEYS, NO_SLOT, OPS, Op, WORDS};
 
 /// Where a failure goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +31,14 @@ enum Fact {
         slot: u8,
     },
     NotNil(u8),
+    /// The index is below the length in this slot.
+    Below(u32, u8),
     /// The itab or type in this slot is that of the type at this address.
     Is(u8, u64),
     /// The map that `MAP_KEY` speaks of.
     Map(u8, u64),
+    /// The slice, by pointer and length, that `FIND` speaks of.
+    Slice([u8; 2], u64),
 }
 
 /// What a loaded word was loaded from.
@@ -129,9 +133,13 @@ impl Emitter {
     }
 
     pub fn leave(&mut self, scope: Scope) {
-        if self.facts.drain(scope.facts..).any(|fact| matches!(fact, Fact::Map(..))) {
-            // The current map may be that of the scope, or not.
+        let gone: Vec<Fact> = self.facts.drain(scope.facts..).collect();
+        // The current map or slice may be that of the scope, or not.
+        if gone.iter().any(|fact| matches!(fact, Fact::Map(..))) {
             self.facts.push(Fact::Map(NO_SLOT, 0));
+        }
+        if gone.iter().any(|fact| matches!(fact, Fact::Slice(..))) {
+            self.facts.push(Fact::Slice([NO_SLOT; 2], 0));
         }
         self.slots = scope.slots;
     }
@@ -191,6 +199,29 @@ impl Emitter {
         }
     }
 
+    /// An index and the length of its slice.
+    pub fn below(&mut self, index: u32, length: u8, target: Target) {
+        let is_known = |fact: &Fact| matches!(*fact, Fact::Below(most, slot) if slot == length && most >= index);
+        if !self.facts.iter().any(is_known) {
+            self.emit(Code::BELOW, [0, length], 0, index.into(), target);
+            self.facts.push(Fact::Below(index, length));
+        }
+    }
+
+    /// The word in a slot and so much more.
+    pub fn add(&mut self, base: u8, offset: i32) -> Result<u8, Skip> {
+        let slot = self.slot()?;
+        self.emit(Code::ADD, [slot, base], offset, 0, Target::None);
+        Ok(slot)
+    }
+
+    /// The number of entries of the map in a slot.
+    pub fn count(&mut self, map: u8, offset: i32, target: Target) -> Result<u8, Skip> {
+        let slot = self.slot()?;
+        self.emit(Code::COUNT, [slot, map], offset, 0, target);
+        Ok(slot)
+    }
+
     /// The dynamic type: `slot` holds an itab or, of an empty interface, a type.
     pub fn is_type(&mut self, slot: u8, is_empty: bool, address: u64, target: Target) {
         if self.facts.contains(&Fact::Is(slot, address)) {
@@ -214,6 +245,26 @@ impl Emitter {
         self.facts.push(Fact::Map(slot, layout));
     }
 
+    /// Makes the slice of this pointer and length the one that is searched.
+    pub fn slice(&mut self, [pointer, length]: [u8; 2], layout: ElementLayout) {
+        let fact = Fact::Slice([pointer, length], layout.pack());
+        if self.facts.iter().rfind(|fact| matches!(fact, Fact::Slice(..))) != Some(&fact) {
+            self.emit(Code::SLICE, [length, pointer], 0, layout.pack(), Target::None);
+            self.facts.push(fact);
+        }
+    }
+
+    /// Looks for a key in the current map (`MAP_KEY`) or slice (`FIND`). That records capture `a` in any case, and goes on to the next
+    /// operation.
+    pub fn key(&mut self, code: Code, a: u8, key: &str, offset: i32) {
+        for (index, chunk) in key.as_bytes().chunks(8).enumerate() {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            let (code, offset) = if index == 0 { (code, offset) } else { (Code::KEY_MORE, 0) };
+            self.emit(code, [a, key.len() as u8], offset, u64::from_le_bytes(word), Target::None);
+        }
+    }
+
     /// The whole program's operations.
     pub fn finish(self) -> Result<Vec<Op>, Skip> {
         let first = self.roots.len();
@@ -222,9 +273,14 @@ impl Emitter {
         if first + body.ops.len() > OPS {
             return Err(Skip::TooLong { what: "operations", most: OPS });
         }
-        // A walk takes a step for each group of a map; more walks could end a run before the program's end.
-        if body.ops.iter().filter(|(op, _)| op.code == Code::MAP_KEY).count() > MAP_KEYS {
-            return Err(Skip::TooLong { what: "keys of maps", most: MAP_KEYS });
+        // A walk takes a step for each group of a map and each element of a slice; more walks could end a run before the program's end.
+        let is_walk = |op: &Op| matches!(op.code, Code::MAP_KEY | Code::FIND);
+        if body.ops.iter().filter(|(op, _)| is_walk(op)).count() > KEYS {
+            return Err(Skip::TooLong { what: "keys of maps and slices", most: KEYS });
+        }
+        // Where a key is compared, two operations have to follow.
+        if body.ops.iter().rposition(|(op, _)| is_walk(op)).is_some_and(|last| first + last + 2 >= OPS) {
+            return Err(Skip::TooLong { what: "operations", most: OPS });
         }
         let roots = self.roots.iter().map(|(root, slot)| {
             let (code, b) = match *root {

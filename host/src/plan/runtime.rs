@@ -119,9 +119,7 @@ pub fn map_layout(binary: &Binary) -> Result<(MapLayout, Origin, Facts), Skip> {
         let offset = runtime.offset(ty, fields, otherwise)?;
         u8::try_from(offset).map_err(|_| Skip::MapLayout)
     };
-    // Swiss maps came with 1.24; GOEXPERIMENT=noswissmap could still build the old ones in 1.24 and 1.25.
-    let is_swiss = minor_version(binary)? >= 24 && !has_old_maps(binary);
-    let layout = if is_swiss {
+    let layout = if has_swiss_maps(binary)? {
         const MAP: &str = "internal/runtime/maps.Map";
         const TABLE: &str = "internal/runtime/maps.table";
         MapLayout::Swiss {
@@ -141,6 +139,22 @@ pub fn map_layout(binary: &Binary) -> Result<(MapLayout, Origin, Facts), Skip> {
         MapLayout::Buckets { b, buckets } => buckets == (b & !7) + 8,
     };
     if are_neighbours { Ok((layout, runtime.origin, runtime.facts)) } else { Err(Skip::MapLayout) }
+}
+
+/// Where a map has its number of entries. With its source, and what is relied on.
+pub fn map_count(binary: &Binary) -> Result<(u16, Origin, Facts), Skip> {
+    let mut runtime = Runtime::new(binary)?;
+    let offset = if has_swiss_maps(binary)? {
+        runtime.offset("internal/runtime/maps.Map", &["used"], 0)?
+    } else {
+        runtime.offset("runtime.hmap", &["count"], 0)?
+    };
+    Ok((offset, runtime.origin, runtime.facts))
+}
+
+/// Swiss maps came with 1.24; GOEXPERIMENT=noswissmap could still build the old ones in 1.24 and 1.25.
+fn has_swiss_maps(binary: &Binary) -> Result<bool, Skip> {
+    Ok(minor_version(binary)? >= 24 && !has_old_maps(binary))
 }
 
 fn has_old_maps(binary: &Binary) -> bool {
@@ -172,7 +186,7 @@ pub fn program(binary: &Binary, abi: &Abi, ops: &[Op]) -> Result<Box<Program>, S
         stack_pointer: abi.stack_pointer,
         goid: goroutine.as_ref().map_or(0, |goroutine| goroutine.goid),
         stack_hi: goroutine.as_ref().map_or(0, |goroutine| goroutine.stack_hi),
-        reserved: 0,
+        name_slots: [NO_SLOT; 2],
         ops: [nothing; OPS],
     });
     for (slot, op) in program.ops.iter_mut().zip(ops) {

@@ -99,7 +99,8 @@ impl Body {
         for (op, _) in &self.ops[from..] {
             let reads = match op.code {
                 Code::ADD | Code::CUT | Code::LOAD | Code::NOT_NIL | Code::ITAB_IS | Code::TYPE_IS => op.b == slot,
-                Code::WORD | Code::STRING => op.b == slot,
+                Code::WORD | Code::STRING | Code::BELOW | Code::COUNT => op.b == slot,
+                Code::SLICE => op.a == slot || op.b == slot,
                 Code::BYTES | Code::TYPE | Code::MAP | Code::JOIN_ADDRESS | Code::JOIN_NUMBER | Code::FETCH => {
                     op.b == slot
                 }
@@ -109,9 +110,7 @@ impl Body {
             if reads {
                 return true;
             }
-            let is_set =
-                matches!(op.code, Code::KEPT | Code::CONSTANT | Code::ADD | Code::CUT | Code::LOAD | Code::PICK);
-            if is_set && op.a == slot {
+            if (makes_word(op.code) || op.code == Code::PICK) && op.a == slot {
                 return false;
             }
         }
@@ -199,12 +198,17 @@ impl Body {
                 let base = op.b;
                 uses.push(Use { at, defined: defined[usize::from(base)], base, offset: op.offset, size });
             }
-            if matches!(op.code, Code::KEPT | Code::CONSTANT | Code::ADD | Code::CUT | Code::LOAD) {
+            if makes_word(op.code) {
                 defined[usize::from(op.a)] = Some(at);
             }
         }
         uses
     }
+}
+
+/// Whether an operation, other than those that read from the window, puts something into word `a`.
+fn makes_word(code: Code) -> bool {
+    matches!(code, Code::KEPT | Code::CONSTANT | Code::ADD | Code::CUT | Code::LOAD | Code::COUNT)
 }
 
 /// Groups what lies within reach of one fetch. A struct that is read from once is left alone; where there are more than windows, those that

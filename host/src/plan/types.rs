@@ -43,6 +43,11 @@ impl Ty {
         Self::Stated(Expression::Opaque, Kind::UnsafePointer, 8)
     }
 
+    /// Go's `int`.
+    pub fn int() -> Self {
+        Self::Stated(Expression::Named("int".to_owned()), Kind::Int { size: 8, signed: true }, 8)
+    }
+
     /// By its full name, for instance from an assertion.
     pub fn named(name: &str, binary: &Binary) -> Result<Self, Skip> {
         binary.type_named(name)?.map(Self::Known).ok_or_else(|| Skip::NoType(name.to_owned()))

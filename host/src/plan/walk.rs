@@ -5,12 +5,13 @@ use super::{
     agree::Facts,
     emit::{Emitter, Load, Root, Target},
     known::Known,
-    path::Step,
+    path::{Path, Step},
+    runtime,
     types::Ty,
 };
 use crate::binary::{Binary, Field, Kind, Source};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 use uprobed_ebpf::program::Code;
 
 /// Where an offset came from.
@@ -102,13 +103,18 @@ impl Trail {
         Self { text: name.to_owned(), plus: None, ..self }
     }
 
-    fn add(&mut self, offset: u64) {
+    pub fn add(&mut self, offset: u64) {
         self.plus = Some(self.plus.unwrap_or(0).saturating_add_unsigned(offset));
     }
 
     fn arrive(&mut self, text: String) {
         self.text = text;
         self.plus = None;
+    }
+
+    /// Goes on with what is no distance.
+    pub fn append(&mut self, text: &str) {
+        self.arrive(format!("{self}{text}"));
     }
 }
 
@@ -135,23 +141,89 @@ pub struct Walk<'w, 'd> {
 }
 
 impl Walk<'_, '_> {
-    pub fn follow(&mut self, mut value: Value, steps: &[Step]) -> Result<Value, Skip> {
-        for step in steps {
-            value = match step {
+    /// Those of the path's steps.
+    pub fn follow(&mut self, mut value: Value, path: &Path, steps: Range<usize>) -> Result<Value, Skip> {
+        for at in steps {
+            let wanted = |wanted| Skip::OtherKind { what: path.first(at), wanted, ty: value.ty.name() };
+            value = match &path.steps[at] {
                 Step::Field(name) => self.field(value, name)?,
                 Step::Assert(name) => self.assert(value, name)?,
-                Step::Key(key) => {
-                    return Err(Skip::Key {
-                        path: format!("{}[\"{key}\"]", value.trail),
-                        why: "can only end a capture",
-                    });
+                Step::Index(index) if value.ty.kind() == Kind::Slice => self.element(value, *index)?,
+                Step::Index(_) => return Err(wanted("a slice")),
+                Step::Length if value.ty.kind() == Kind::Map => self.count(value)?,
+                Step::Length if matches!(value.ty.kind(), Kind::Slice | Kind::String) => length(value)?,
+                Step::Length => return Err(wanted("a slice, a string or a map")),
+                Step::Key(_) | Step::Search(_) => {
+                    return Err(Skip::Key { path: path.first(at + 1), why: "can only end a capture" });
                 }
             };
         }
         Ok(value)
     }
 
-    fn field(&mut self, mut value: Value, name: &str) -> Result<Value, Skip> {
+    /// An element of a slice; a failure where the slice is not that long.
+    fn element(&mut self, value: Value, index: u32) -> Result<Value, Skip> {
+        // How far apart elements are is not known of a struct of which only fields are.
+        let ty = value.ty.element(self.binary).or_else(|skip| match index {
+            0 => self.known.instead_of(skip),
+            _ => Err(skip),
+        })?;
+        let [pointer, length] = self.slice(&value)?;
+        self.emit.below(index, length, self.target);
+        let distance = plus(0, ty.size().saturating_mul(index.into()), &ty)?;
+        // Elements are not read together with others, which may not be there: each has a base of its own.
+        let base = if distance == 0 { pointer } else { self.emit.add(pointer, distance)? };
+        let place = Place::Memory { base, offset: 0 };
+        let mut trail = value.trail;
+        trail.append(&format!("[{index}]"));
+        // What lies behind may not be looked at without the comparison.
+        Ok(Value { ty, place, trail, is_checked: true })
+    }
+
+    /// The words that a slice's elements begin at, and that holds their number.
+    pub fn slice(&mut self, value: &Value) -> Result<[u8; 2], Skip> {
+        match &value.place {
+            Place::Memory { base, offset } => {
+                let (base, target) = (*base, self.target);
+                let pointer = Load { base, offset: *offset };
+                let length = Load { base, offset: plus(*offset, 8, &value.ty)? };
+                if !value.is_checked {
+                    self.emit.loads.extend([pointer, length]);
+                }
+                let pointer = self.emit.load(pointer, 8, None, target)?;
+                Ok([pointer, self.emit.load(length, 8, None, target)?])
+            }
+            Place::Pieces(pieces) => {
+                let pointer = self.piece(&within(pieces, 0, 8), &value.trail)?;
+                Ok([pointer, self.piece(&within(pieces, 8, 8), &value.trail)?])
+            }
+        }
+    }
+
+    /// How many entries a map has.
+    fn count(&mut self, value: Value) -> Result<Value, Skip> {
+        let (offset, origin, facts) = runtime::map_count(self.binary)?;
+        self.facts.extend(&facts);
+        let map = self.map(&value)?;
+        let slot = self.emit.count(map, offset.into(), self.target)?;
+        let mut trail = value.trail;
+        trail.append(".len()");
+        trail.origins.insert(origin);
+        let place = Place::Pieces(vec![Piece { word: Word::Slot(slot), offset: 0, size: 8, shift: 0 }]);
+        Ok(Value { ty: Ty::int(), place, trail, ..value })
+    }
+
+    /// The word of a map, which is nil or its address.
+    pub fn map(&mut self, value: &Value) -> Result<u8, Skip> {
+        if let Place::Memory { base, offset } = value.place
+            && !value.is_checked
+        {
+            self.emit.loads.push(Load { base, offset });
+        }
+        self.word(value, None)
+    }
+
+    pub fn field(&mut self, mut value: Value, name: &str) -> Result<Value, Skip> {
         if value.ty.kind() == Kind::Pointer {
             value = self.dereference(value)?;
         }
@@ -277,6 +349,17 @@ impl Walk<'_, '_> {
     }
 }
 
+/// The length of a slice or a string, which is the second word of both.
+fn length(value: Value) -> Result<Value, Skip> {
+    let place = match value.place {
+        Place::Memory { base, offset } => Place::Memory { base, offset: plus(offset, 8, &value.ty)? },
+        Place::Pieces(pieces) => Place::Pieces(within(&pieces, 8, 8)),
+    };
+    let mut trail = value.trail;
+    trail.append(".len()");
+    Ok(Value { ty: Ty::int(), place, trail, ..value })
+}
+
 /// Whether a value of this type is one word for a capture, a key or a binding; `Code::LOAD`'s size.
 pub fn load_size(ty: &Ty) -> Result<u64, Skip> {
     const SIGNED: u64 = 0x100;
@@ -304,9 +387,13 @@ pub fn within(pieces: &[Piece], offset: u64, size: u64) -> Vec<Piece> {
     inside.map(|piece| Piece { offset: piece.offset - offset, ..*piece }).collect()
 }
 
+/// The distance from an address has to be less than this many bytes.
+const FAR: i32 = 1 << 30;
+
 fn plus(offset: i32, more: u64, ty: &Ty) -> Result<i32, Skip> {
     i32::try_from(more)
         .ok()
         .and_then(|more| offset.checked_add(more))
-        .ok_or_else(|| Skip::NotFollowed { what: "a field that far out".to_owned(), ty: ty.name() })
+        .filter(|sum| *sum < FAR)
+        .ok_or_else(|| Skip::NotFollowed { what: "what lies that far out".to_owned(), ty: ty.name() })
 }

@@ -74,6 +74,12 @@ fn check_probe(manifest: &Manifest, probe: &Probe) -> Result<(), String> {
     {
         return Err("it is correlated by one or two words".into());
     }
+    for (item, words) in [("alias", &probe.alias), ("rename", &probe.rename)] {
+        at_most(&format!("words of {item}"), words.len(), 2)?;
+    }
+    if !probe.alias.is_empty() && !probe.rename.is_empty() {
+        return Err("it has both alias and rename".into());
+    }
     if probe.traceparent.is_some_and(|index| index >= probe.captures.len()) {
         return Err("its traceparent is not one of its captures".into());
     }
@@ -81,6 +87,11 @@ fn check_probe(manifest: &Manifest, probe: &Probe) -> Result<(), String> {
 }
 
 fn check_role(manifest: &Manifest, probe: &Probe) -> Result<(), String> {
+    if probe.role != Role::Mark
+        && let Some((item, _)) = [("alias", &probe.alias), ("rename", &probe.rename)].iter().find(|it| !it.1.is_empty())
+    {
+        return Err(format!("{item} is for a mark"));
+    }
     if probe.role == Role::Start {
         return match probe.correlation {
             Correlation::Goroutine => Err("a start cannot be correlated by goroutine".into()),
@@ -105,11 +116,15 @@ fn check_role(manifest: &Manifest, probe: &Probe) -> Result<(), String> {
     let starts = |other: &&Probe| other.role == Role::Start && other.span == probe.span;
     match manifest.probes.iter().find(starts) {
         None => Err(format!("nothing starts the span {}", probe.span)),
-        Some(_) if probe.role == Role::Mark && probe.publish.is_none() && probe.keep.is_empty() => {
-            Err("a mark is for publish or keep".into())
+        Some(_) if probe.role == Role::Mark && does_nothing(probe) => {
+            Err("a mark is for publish, keep, alias or rename".into())
         }
         Some(_) => Ok(()),
     }
+}
+
+fn does_nothing(mark: &Probe) -> bool {
+    mark.publish.is_none() && mark.keep.is_empty() && mark.alias.is_empty() && mark.rename.is_empty()
 }
 
 /// Every text is bounded; names are visible, because people and tools read them.
@@ -133,7 +148,8 @@ fn texts(manifest: &Manifest) -> Result<(), String> {
     for probe in &manifest.probes {
         all.extend(probe.requires.iter().flat_map(requirement));
         all.extend([probe.name.clone(), probe.span.clone(), probe.arguments.clone()]);
-        all.extend([&probe.symbols, &probe.if_mentioned, &probe.only_if, &probe.keep].into_iter().flatten().cloned());
+        let lists = [&probe.symbols, &probe.if_mentioned, &probe.only_if, &probe.keep, &probe.alias, &probe.rename];
+        all.extend(lists.into_iter().flatten().cloned());
         if let Correlation::Words(words) = &probe.correlation {
             all.extend(words.iter().cloned());
         }
@@ -210,13 +226,23 @@ mod tests {
         let keep = vec!["word".to_owned()];
         let words = Correlation::Words(vec!["word".to_owned()]);
         let publish = Some(Join::default());
+        let (alias, rename) = (keep.clone(), keep.clone());
         for (probe, expected) in [
             (Probe { keep: keep.clone(), ..probe("start", Role::Start) }, "ok"),
             (Probe { keep: keep.clone(), ..probe("mark", Role::Mark) }, "ok"),
             (Probe { publish, ..probe("mark", Role::Mark) }, "ok"),
-            (probe("mark", Role::Mark), "probe mark: a mark is for publish or keep"),
+            (probe("mark", Role::Mark), "probe mark: a mark is for publish, keep, alias or rename"),
             (Probe { keep: keep.clone(), ..probe("end", Role::End) }, "probe end: keep is for a start"),
             (Probe { keep: keep.clone(), inherits: true, ..probe("mark", Role::Mark) }, "ok"),
+            (Probe { alias: alias.clone(), ..probe("mark", Role::Mark) }, "ok"),
+            (Probe { rename: rename.clone(), ..probe("mark", Role::Mark) }, "ok"),
+            (Probe { alias: alias.clone(), ..probe("start", Role::Start) }, "probe start: alias is for a mark"),
+            (Probe { rename: rename.clone(), ..probe("end", Role::End) }, "probe end: rename is for a mark"),
+            (Probe { alias, rename, ..probe("mark", Role::Mark) }, "probe mark: it has both alias and rename"),
+            (
+                Probe { alias: vec!["word".to_owned(); 3], ..probe("mark", Role::Mark) },
+                "probe mark: 3 words of alias, at most 2",
+            ),
             (Probe { inherits: true, ..probe("event", Role::Event) }, "probe event: inherits is for a start"),
             (
                 Probe { keep, inherits: true, correlation: words, ..probe("mark", Role::Mark) },

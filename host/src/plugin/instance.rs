@@ -8,7 +8,8 @@ use super::bindings::uprobed::plugin::decode_types::{Event, Fragments};
 use super::bindings::uprobed::plugin::facts::Target;
 use super::bindings::uprobed::plugin::log::{Host, Level};
 use super::bindings::uprobed::plugin::manifest_types::Manifest;
-use super::bindings::uprobed::plugin::{decode_types, facts, manifest_types};
+use super::bindings::uprobed::plugin::settings_types::Declaration;
+use super::bindings::uprobed::plugin::{decode_types, facts, manifest_types, settings_types};
 use super::engine::TICK;
 use super::{bindings, load};
 
@@ -44,6 +45,12 @@ impl Instance {
         limit_time(&mut store);
         let plugin = code.ready().instantiate(&mut store).map_err(|error| reason(&error, &mut store))?;
         Ok(Self { store, plugin })
+    }
+
+    pub fn settings(&mut self) -> Result<Vec<Declaration>, String> {
+        limit_time(&mut self.store);
+        let result = self.plugin.call_settings(&mut self.store);
+        result.map_err(|error| reason(&error, &mut self.store))
     }
 
     /// The inner error is the plugin's own, the outer one a failure.
@@ -111,6 +118,7 @@ impl Host for State {
 }
 
 impl facts::Host for State {}
+impl settings_types::Host for State {}
 impl manifest_types::Host for State {}
 impl decode_types::Host for State {}
 

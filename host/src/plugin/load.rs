@@ -16,7 +16,7 @@ use super::{Engine, Plugin};
 
 /// The contract that this host speaks, `wit/uprobed.wit`.
 const CONTRACT: &str = "uprobed:plugin";
-const VERSION: &str = "0.3.0";
+const VERSION: &str = "0.4.0";
 
 /// The largest plugin that is read, in bytes. Interpreted languages bring some tens of megabytes.
 const FILE_BYTES: u64 = 128 << 20;
@@ -44,6 +44,8 @@ pub enum LoadError {
     Import { path: PathBuf, import: String },
     #[error("load {}: not a plugin: {reason}", path.display())]
     NotPlugin { path: PathBuf, reason: String },
+    #[error("load {}: its settings: {reason}", path.display())]
+    Settings { path: PathBuf, reason: String },
     #[error("compile {}: {reason}", path.display())]
     Compile { path: PathBuf, reason: String },
 }

@@ -74,6 +74,8 @@ fn probe(said: wit::Probe) -> Probe {
         only_if: said.only_if,
         captures: said.captures.into_iter().map(capture).collect(),
         keep: said.keep,
+        alias: said.alias,
+        rename: said.rename,
         parent_context: said.parent_context,
         own_context: said.own_context,
         traceparent: said.traceparent.map(index),

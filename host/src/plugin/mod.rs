@@ -12,6 +12,7 @@ mod instance;
 mod load;
 mod manifest;
 mod quarantine;
+mod settings;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::fragment::Said;
 use crate::manifest::Manifest;
+use crate::settings::{Declaration, Declared, Texts};
 
 pub use answer::Decoder;
 pub use engine::Engine;
@@ -64,8 +66,11 @@ pub struct Plugin {
     pub path: PathBuf,
     /// Never used twice in the life of its engine.
     pub number: u32,
+    /// What can be set, and what was.
+    pub declarations: Vec<Declaration>,
+    pub settings: Texts,
     code: load::Code,
-    /// None at first, and after a failure.
+    /// None after a failure.
     instance: Option<Instance>,
     quarantine: Quarantine,
 }
@@ -88,19 +93,34 @@ pub enum PluginError {
 }
 
 impl Plugin {
-    /// Loads one plugin's file.
+    /// Loads one plugin's file, and asks it what can be set. Nothing is set.
     ///
     /// # Errors
     /// If the file cannot be trusted, or is not a plugin of this contract.
     pub fn load(engine: &Engine, path: &Path) -> Result<Self, LoadError> {
         let code = load::Code::load(engine, path)?;
+        let wrong = |reason| LoadError::Settings { path: path.to_owned(), reason };
+        let mut instance = Instance::new(&code).map_err(wrong)?;
+        let declarations = settings::convert(instance.settings().map_err(wrong)?);
+        crate::settings::check(&declarations).map_err(|reason| wrong(instance::one_line(&reason)))?;
         Ok(Self {
             path: path.to_owned(),
             number: engine.next_number(),
+            declarations,
+            settings: Texts::new(),
             code,
-            instance: None,
+            instance: Some(instance),
             quarantine: Quarantine::default(),
         })
+    }
+
+    /// Its file's, without the ending.
+    pub fn name(&self) -> &str {
+        self.code.name()
+    }
+
+    pub fn declared(&self) -> Declared<'_> {
+        (self.name(), &self.declarations)
     }
 
     /// Asks where to look in this program.

@@ -10,10 +10,16 @@ use wit_parser::Resolve;
 
 use super::*;
 use crate::fragment::Status;
+use crate::settings::Kind;
 
 /// The function `decode` of the core module gets twelve words (target, events, data) and gives the answer's address; memory is
 /// zero, which makes an answer or a manifest with nothing in it.
 fn core(decode: &str) -> String {
+    core_with("(i32.const 1024)", decode)
+}
+
+/// The same with a function `settings`, which gives the address of a list.
+fn core_with(settings: &str, decode: &str) -> String {
     let words = |count: usize| " i32".repeat(count);
     format!(
         r#"(module
@@ -23,6 +29,7 @@ fn core(decode: &str) -> String {
                 (global.set $free (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
                 (global.get $free)
                 (global.set $free (i32.add (global.get $free) (local.get 3))))
+            (func (export "settings") (result i32) {settings})
             (func (export "manifest") (param{}) (result i32) (i32.const 1024))
             (func (export "decode") (param{}) (result i32) {decode}))"#,
         words(8),
@@ -83,7 +90,7 @@ fn answering(words: &[(u32, u32)]) -> String {
 
 #[test]
 fn refuses_what_is_not_a_plugin_of_this_contract() {
-    let old = include_str!("../../../wit/uprobed.wit").replace("plugin@0.3.0", "plugin@0.2.0");
+    let old = include_str!("../../../wit/uprobed.wit").replace("plugin@0.4.0", "plugin@0.3.0");
     let rows: [(Vec<u8>, &str); 7] = [
         (Vec::new(), "an empty file, not a webassembly component"),
         (b"\x7fELF".to_vec(), "something else, not a webassembly component"),
@@ -96,7 +103,7 @@ fn refuses_what_is_not_a_plugin_of_this_contract() {
         ),
         (
             component(&core("unreachable"), &old),
-            "built for version 0.2.0 of the contract uprobed:plugin, this is version 0.3.0",
+            "built for version 0.3.0 of the contract uprobed:plugin, this is version 0.4.0",
         ),
     ];
     for (bytes, expected) in rows {
@@ -135,6 +142,43 @@ fn refuses_files_and_directories_that_others_can_write_to() {
     }
     drop(other);
     assert!(matches!(directory(&engine, Path::new("/nonexistent")), Err(LoadError::Read { .. })));
+}
+
+/// A plugin that declares a choice of nothing as often as it is told: keys, kind 3 (a choice), defaults and texts of "a".
+fn declaring(count: u32, kind: u32) -> Vec<u8> {
+    let store = |offset: u32, word: u32| format!("(i32.store offset={offset} (i32.const 2048) (i32.const {word}))");
+    let mut body = store(0, 4096) + &store(4, count) + "(i32.store8 (i32.const 8192) (i32.const 97))";
+    for first in (0..count).map(|index| 2048 + index * 48) {
+        body += &store(first + 8, kind);
+        for text in [first, first + 32, first + 40] {
+            body += &(store(text, 8192) + &store(text + 4, 1));
+        }
+    }
+    let core = core_with(&(body + "(i32.const 2048)"), "unreachable");
+    component(&core, include_str!("../../../wit/uprobed.wit"))
+}
+
+#[test]
+fn asks_once_what_can_be_set() {
+    let plugin = load(&declaring(1, 4)).unwrap();
+    let [declaration] = &plugin.declarations[..] else { panic!("{:?}", plugin.declarations) };
+    assert_eq!((declaration.key.as_str(), &declaration.kind), ("a", &Kind::TextList));
+    assert_eq!((plugin.name(), plugin.settings.len()), ("rogue", 0));
+}
+
+#[test]
+fn refuses_settings_that_are_wrong_themselves() {
+    let contract = include_str!("../../../wit/uprobed.wit");
+    let rows = [
+        (declaring(1, 3), "its settings: a: a choice of nothing"),
+        (declaring(2, 0), "its settings: two have the key a"),
+        (declaring(1, 6), "its settings: "),
+        (component(&core_with("unreachable", "unreachable"), contract), "its settings: wasm trap"),
+    ];
+    for (bytes, expected) in rows {
+        let error = load(&bytes).err().expect("it is refused").to_string();
+        assert!(error.contains(expected) && error.contains("rogue.wasm") && !error.contains('\n'), "{error}");
+    }
 }
 
 #[test]

@@ -53,6 +53,7 @@ impl Counters {
 /// The kernel's tables. What the kernel does not take out itself, because it cannot know, is taken out here.
 pub(super) struct Tables {
     pub spans: Kept<SpanKey, Open>,
+    pub aliases: Kept<SpanKey, Named>,
     pub goroutines: Kept<Address, Goroutine>,
     pub contexts: Kept<Address, Named>,
     pub published: Kept<JoinKey, Published>,
@@ -62,6 +63,7 @@ impl Tables {
     /// Removes everything of a process that ended.
     pub fn forget(&mut self, slot: u32) {
         remove(&mut self.spans, |key, _| key.slot == slot);
+        remove(&mut self.aliases, |key, _| key.slot == slot);
         remove(&mut self.goroutines, |key, _| key.slot == slot);
         remove(&mut self.contexts, |key, _| key.slot == slot);
         remove(&mut self.published, |_, value| value.key.slot == slot);
@@ -75,6 +77,7 @@ impl Tables {
             Ok(open) => open.0.context.span != span,
             Err(_) => true,
         };
+        remove(&mut self.aliases, |_, named| is_gone(&named.key, named.context.span));
         remove(&mut self.contexts, |_, named| is_gone(&named.key, named.context.span));
         remove(&mut self.published, |_, published| is_gone(&published.key, published.context.span));
         removed

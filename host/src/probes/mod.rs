@@ -101,6 +101,7 @@ impl Kernel {
             counters: PerCpuArray::try_from(take("COUNTERS")?).context(other)?,
             tables: counters::Tables {
                 spans: KernelMap::try_from(take("SPANS")?).context(other)?,
+                aliases: KernelMap::try_from(take("ALIASES")?).context(other)?,
                 goroutines: KernelMap::try_from(take("GOROUTINES")?).context(other)?,
                 contexts: KernelMap::try_from(take("CONTEXTS")?).context(other)?,
                 published: KernelMap::try_from(take("PUBLISHED")?).context(other)?,

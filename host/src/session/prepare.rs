@@ -149,6 +149,7 @@ fn part(plugin: &Arc<Mutex<Plugin>>, name: String, binary: &Binary, numbers: &mu
     let mut target = target(binary);
     let manifest = {
         let mut plugin = plugin.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        target.settings = plugin.settings.clone();
         Arc::new(plugin.manifest(&target)?)
     };
     let mut plan = plan::plan(&manifest, binary, 0, 0);

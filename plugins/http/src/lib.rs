@@ -15,7 +15,7 @@
 //!
 //! `error.type` is the status code, `panic`, or the dynamic type of the error that the round trip returned (`*net.OpError`).
 //!
-//! Settings: `known-methods`, a comma-separated list, replaces the methods that are not `_OTHER`.
+//! Settings: `known-methods`, a list, replaces the methods that are not `_OTHER`.
 
 mod client;
 mod forwarded;
@@ -27,10 +27,15 @@ mod url;
 #[cfg(test)]
 mod tests;
 
-use uprobed_sdk::{Group, Limits, Manifest, Plugin, Probe, Row, Target, go_minor, names, setting};
+use uprobed_sdk::{
+    Declaration, Group, Limits, Manifest, Plugin, Probe, Row, SettingKind, Target, go_minor, names, setting_list,
+};
 
 /// The connection that carries one HTTP/1.x request at a time: where client and server meet.
 const CHANNEL: &str = "http/1";
+
+/// The setting that replaces the methods.
+const KNOWN_METHODS: &str = "known-methods";
 
 /// Indices of the groups.
 mod group {
@@ -57,9 +62,13 @@ impl Plugin for Http {
         Row { probe: client::response, decode: client::decode_response },
     ];
 
+    fn settings() -> Vec<Declaration> {
+        let about = "Methods that are told by their names, in place of these; every other one is _OTHER.";
+        vec![Declaration::new(KNOWN_METHODS, SettingKind::TextList, &message::methods(), about)]
+    }
+
     fn facts(target: &Target) -> Facts {
-        let known = setting(target, "known-methods");
-        Facts { known_methods: known.map(|list| list.split(',').map(|method| method.trim().into()).collect()) }
+        Facts { known_methods: setting_list(target, KNOWN_METHODS).map(Into::into).collect() }
     }
 
     fn manifest(target: &Target, probes: Vec<Probe>) -> Result<Manifest, String> {
@@ -97,5 +106,6 @@ const CONTEXT_TYPES: [&str; 5] =
 
 /// What the decoders know of the target.
 struct Facts {
-    known_methods: Option<Vec<String>>,
+    /// None stand for those of the conventions.
+    known_methods: Vec<String>,
 }

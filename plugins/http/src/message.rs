@@ -7,8 +7,12 @@ use uprobed_sdk::{Field, Fragment, Status};
 use crate::{Facts, keys};
 
 /// RFC 9110, RFC 5789 (PATCH) and the draft for QUERY, as the conventions list them.
-const METHODS: [&[u8]; 10] =
-    [b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE", b"QUERY"];
+const METHODS: [&str; 10] = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY"];
+
+/// The methods that are known where nothing is set, as a setting is written.
+pub fn methods() -> String {
+    format!("{METHODS:?}")
+}
 
 /// The method as it stands in the name of a span, or `HTTP`. An empty one means GET, as in `http.Request`; what could not be
 /// read means nothing.
@@ -17,9 +21,9 @@ pub fn method_name<'a>(facts: &Facts, method: Field<'a>) -> &'a [u8] {
         return b"HTTP";
     }
     let method = method.some().unwrap_or(b"GET");
-    let known = match &facts.known_methods {
-        None => METHODS.contains(&method),
-        Some(methods) => methods.iter().any(|known| known.as_bytes() == method),
+    let known = match &facts.known_methods[..] {
+        [] => METHODS.iter().any(|known| known.as_bytes() == method),
+        methods => methods.iter().any(|known| known.as_bytes() == method),
     };
     if known { method } else { b"HTTP" }
 }

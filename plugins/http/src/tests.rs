@@ -87,7 +87,7 @@ fn calls_an_unknown_method_other() {
             Kind::Server "HTTP" Status::Unset
         "#]],
     );
-    let target = with_setting(target(GO), "known-methods", "GET, BREW");
+    let target = with_setting(with_setting(target(GO), "known-methods", "GET"), "known-methods", "BREW");
     let mut batch = Batch::new::<Http>(&target);
     batch.hit("server request", &[("method", "BREW".into())]).hit("server request", &[("method", "POST".into())]);
     expect![[r#"

@@ -13,7 +13,7 @@ use uprobed_ebpf::{
 };
 
 /// Memory of a running process; the bias of the fixture is 0.
-struct Memory(std::fs::File);
+pub struct Memory(pub std::fs::File);
 
 impl Target for Memory {
     unsafe fn read(&mut self, address: u64, into: *mut u8, length: u32) -> bool {
@@ -28,7 +28,7 @@ impl Target for Memory {
 }
 
 /// Captures of a record as text: index, state, bytes.
-fn captures(record: &[u8], binary: &Binary) -> String {
+pub fn captures(record: &[u8], binary: &Binary) -> String {
     let (mut text, mut rest) = (String::new(), &record[size_of::<uprobed_ebpf::wire::Record>()..]);
     while let [index, state, low, high, after @ ..] = rest {
         let length = usize::from(u16::from_le_bytes([*low, *high]));

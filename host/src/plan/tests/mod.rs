@@ -4,7 +4,10 @@ mod live;
 mod marks;
 mod plans;
 mod programs;
+mod slices;
+mod slices_plans;
 mod sources;
+mod tightening;
 
 use super::*;
 use crate::manifest::{Binding, Capture, Endpoint, Group, Join};

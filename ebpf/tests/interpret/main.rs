@@ -1,93 +1,14 @@
-//! The interpreter over a fake target: memory is a map from addresses to bytes, everything else is not mapped.
+//! The interpreter over a fake target.
 
-use std::collections::BTreeMap;
+mod fake;
+mod slices;
 
+use fake::{Fake, captures, key_ops, op, run};
 use uprobed_ebpf::{
-    interpret::{Next, RECORD_BYTES, STEPS, State, Target, step},
-    program::{ABORT, Code, MapLayout, NO_SLOT, OPS, Op, Program, RECORD, ZERO},
+    interpret::RECORD_BYTES,
+    program::{ABORT, Code, MapLayout, OPS, Op, RECORD, ZERO},
     wire::{Record, state},
 };
-
-#[derive(Default)]
-struct Fake {
-    memory: BTreeMap<u64, u8>,
-}
-
-impl Fake {
-    fn put(&mut self, address: u64, bytes: &[u8]) {
-        self.memory.extend(bytes.iter().enumerate().map(|(index, byte)| (address + index as u64, *byte)));
-    }
-
-    fn words(&mut self, address: u64, words: &[u64]) {
-        for (index, word) in words.iter().enumerate() {
-            self.put(address + 8 * index as u64, &word.to_le_bytes());
-        }
-    }
-
-    /// A string at `address`, its header at `header`.
-    fn string(&mut self, header: u64, address: u64, text: &str) {
-        self.words(header, &[address, text.len() as u64]);
-        self.put(address, text.as_bytes());
-    }
-}
-
-impl Target for Fake {
-    unsafe fn read(&mut self, address: u64, into: *mut u8, length: u32) -> bool {
-        for index in 0..u64::from(length) {
-            let Some(byte) = self.memory.get(&address.wrapping_add(index)) else { return false };
-            // SAFETY: the caller's buffer is `length` bytes.
-            unsafe { *into.add(index as usize) = *byte };
-        }
-        true
-    }
-
-    fn bound(value: u64, mask: u64) -> u64 {
-        value & mask
-    }
-}
-
-fn op(code: Code, a: u8, b: u8, target: u8, offset: i32, value: u64) -> Op {
-    Op { code, a, b, target, offset, value }
-}
-
-fn program(ops: &[Op]) -> Program {
-    // SAFETY: a program is plain data.
-    let mut program: Program = unsafe { std::mem::zeroed() };
-    program.traceparent = NO_SLOT;
-    program.ops = [op(Code::END, 0, 0, 0, 0, 0); OPS];
-    program.ops[..ops.len()].copy_from_slice(ops);
-    program.ops_len = ops.len() as u8;
-    program
-}
-
-fn run(fake: &mut Fake, ops: &[Op]) -> Box<State> {
-    // SAFETY: a state is plain data.
-    let mut state: Box<State> = unsafe { Box::new(std::mem::zeroed()) };
-    state.reset();
-    state.traceparent_capture = 0xff;
-    state.registers[3] = 0x10_000;
-    let program = program(ops);
-    for _ in 0..STEPS {
-        if step(fake, &mut state, &program) == Next::Done {
-            break;
-        }
-    }
-    state
-}
-
-/// Each capture as `index:state:bytes`.
-fn captures(state: &State) -> Vec<String> {
-    let mut rest = &state.out[size_of::<Record>()..state.length as usize];
-    let mut captures = Vec::new();
-    while let [index, status, low, high, after @ ..] = rest {
-        let length = usize::from(u16::from_le_bytes([*low, *high]));
-        let (bytes, padding) = after[..length.next_multiple_of(4)].split_at(length);
-        assert!(padding.iter().all(|byte| *byte == 0), "padding holds what another record left");
-        captures.push(format!("{index}:{status}:{}", String::from_utf8_lossy(bytes)));
-        rest = &after[length.next_multiple_of(4)..];
-    }
-    captures
-}
 
 #[test]
 fn copies_a_string_behind_a_pointer() {
@@ -190,22 +111,12 @@ fn group(fake: &mut Fake, at: u64, is_swiss: bool, entries: &[(&str, &str)]) {
     }
 }
 
-fn key_ops(key: &str, capture: u8) -> Vec<Op> {
-    let mut words = key.as_bytes().chunks(8).map(|chunk| {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        u64::from_le_bytes(word)
-    });
-    let mut ops =
-        vec![op(Code::MAP_KEY, capture, key.len() as u8, 0, 0x1_0000 | 100, words.next().expect("a key has bytes"))];
-    ops.extend(words.map(|word| op(Code::MAP_KEY_MORE, 0, 0, 0, 0, word)));
-    ops
-}
+const FIRST_OF_SLICE: i32 = 0x1_0000 | 100;
 
 fn walk(fake: &mut Fake, layout: MapLayout) -> Vec<String> {
     let mut ops = vec![op(Code::REGISTER, 1, 3, 0, 0, 0), op(Code::MAP, 0, 1, 0, 0, layout.pack(24))];
     for (capture, key) in ["Traceparent", "User-Agent", "Host", "Userless-A"].into_iter().enumerate() {
-        ops.extend(key_ops(key, capture as u8));
+        ops.extend(key_ops(Code::MAP_KEY, key, capture as u8, FIRST_OF_SLICE));
     }
     captures(&run(fake, &ops))
 }
@@ -281,7 +192,8 @@ fn passes_over_what_only_an_adoption_needs() {
 #[test]
 fn takes_a_nil_map_for_an_empty_one() {
     let layout = MapLayout::Swiss { dir_ptr: 16, dir_len: 24, groups: 16, length_mask: 24 };
-    let ops = [vec![op(Code::MAP, 0, 5, 0, 0, layout.pack(24))], key_ops("Host", 1)].concat();
+    let ops =
+        [vec![op(Code::MAP, 0, 5, 0, 0, layout.pack(24))], key_ops(Code::MAP_KEY, "Host", 1, FIRST_OF_SLICE)].concat();
     let state = run(&mut Fake::default(), &ops);
     assert_eq!(captures(&state), ["1:1:"]);
     assert_eq!(state.unreadable, 0);
@@ -335,7 +247,7 @@ fn runs_any_bytes_as_a_program() {
         let ops: Vec<Op> = (0..OPS)
             .map(|_| {
                 let bytes = next().to_le_bytes();
-                op(Code(bytes[0] % 30), bytes[1], bytes[2], bytes[3], next() as i32, next().into())
+                op(Code(bytes[0] % 34), bytes[1], bytes[2], bytes[3], next() as i32, next().into())
             })
             .collect();
         let state = run(&mut fake, &ops);
