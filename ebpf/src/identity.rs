@@ -268,6 +268,9 @@ fn rename(process: &Process, program: &Program, state: &mut State, entry: &mut O
     copy(entry, &mut state.open);
     copy(&state.key, &mut state.name);
     state.key = words(process, program, state, program.name_slots);
+    if state.key == state.name {
+        return;
+    }
     // Under both keys for a moment, so that an end on another thread finds it.
     if SPANS.insert(&state.key, &state.open, NO_EXIST).is_err() && !replace(state) {
         // It stays where it was.

@@ -63,6 +63,9 @@ pub(crate) fn map<T: Target>(target: &mut T, state: &mut State, op: &Op) {
     }
 }
 
+/// The smallest that there is.
+const PAGE: u64 = 4096;
+
 /// Looks for a key in one group; stays at this operation while there are more groups.
 #[inline(always)]
 pub(crate) fn map_key<T: Target>(target: &mut T, state: &mut State, op: &Op, program: &Program) {
@@ -74,10 +77,7 @@ pub(crate) fn map_key<T: Target>(target: &mut T, state: &mut State, op: &Op, pro
         return key_is_absent(target, state, op, next);
     }
     if state.map.loaded != group {
-        let size = T::bound(state.map.group_size.into(), 511) as u32;
-        let address = state.map.groups.wrapping_add(u64::from(group) * u64::from(state.map.group_size));
-        // SAFETY: `scratch` is longer than 511 bytes.
-        if !unsafe { target.read(address, state.scratch.as_mut_ptr(), size) } {
+        if !load_group(target, state, group) {
             state.map.failure = state::UNREADABLE.into();
             state.map.count = 0;
             state.pc = stay;
@@ -119,6 +119,31 @@ pub(crate) fn map_key<T: Target>(target: &mut T, state: &mut State, op: &Op, pro
     state.map.cursor = 0;
     state.pc = next;
     map_value(target, state, op, found);
+}
+
+/// Reads a group into `scratch`. Its end may lie in a page that was never written to: that is not there to be read, and has no entry.
+#[inline(always)]
+fn load_group<T: Target>(target: &mut T, state: &mut State, group: u32) -> bool {
+    let size = T::bound(state.map.group_size.into(), 511) as u32;
+    let address = state.map.groups.wrapping_add(u64::from(group) * u64::from(state.map.group_size));
+    let scratch = state.scratch.as_mut_ptr();
+    // SAFETY: `scratch` is longer than 511 bytes.
+    if unsafe { target.read(address, scratch, size) } {
+        return true;
+    }
+    let in_first_page = T::bound(PAGE - (address & (PAGE - 1)), 4095) as u32;
+    if in_first_page >= size {
+        return false;
+    }
+    let mut word = 0;
+    while word < 64 {
+        // SAFETY: 512 bytes, and `scratch` is aligned to 8.
+        unsafe { scratch.cast::<u64>().add(word).write(0) };
+        word += 1;
+    }
+    let length = T::bound(in_first_page.into(), 511) as u32;
+    // SAFETY: as above.
+    unsafe { target.read(address, scratch, length) }
 }
 
 #[inline(always)]

@@ -46,7 +46,7 @@ pub fn find_parent(process: &Process, program: &Program, state: &mut State, entr
     if program.flags & flags::INHERITS == 0 {
         return ParentSource::None;
     }
-    if program.parent_context != NO_SLOT && walk(process, state, state.word::<User>(program.parent_context)) {
+    if find_context(program, state) && walk(process, state) {
         return ParentSource::Context;
     }
     let Some(entry) = entry else { return ParentSource::None };
@@ -80,12 +80,26 @@ fn incoming(state: &mut State) -> bool {
     }
 }
 
-/// Follows a `context.Context` (the address of its two words) to one that carries an open span, and leaves its context in
-/// `state.named`.
+/// Puts the words of the `context.Context` in which to look into the state; false if there is none.
 #[inline(always)]
-fn walk(process: &Process, state: &mut State, address: u64) -> bool {
+fn find_context(program: &Program, state: &mut State) -> bool {
+    if program.parent_words[1] != NO_SLOT {
+        state.context = program.parent_words.map(|slot| state.word::<User>(slot));
+        return true;
+    }
+    if program.parent_context == NO_SLOT {
+        return false;
+    }
+    let words = interpret::words(&mut User, state.word::<User>(program.parent_context));
+    state.context = words.unwrap_or_default();
+    words.is_some()
+}
+
+/// Follows the `context.Context` in the state to one that carries an open span, and leaves its context in `state.named`.
+#[inline(always)]
+fn walk(process: &Process, state: &mut State) -> bool {
     state.named.context.span = 0;
-    let mut walk = Walk { process, state, address };
+    let mut walk = Walk { process, state };
     // SAFETY: the callback takes what stands here.
     unsafe {
         bpf_loop(CONTEXT_DEPTH, one_context as *mut c_void, (&raw mut walk).cast(), 0);
@@ -96,7 +110,6 @@ fn walk(process: &Process, state: &mut State, address: u64) -> bool {
 struct Walk {
     process: *const Process,
     state: *mut State,
-    address: u64,
 }
 
 /// Looks at one context: 1 ends the walk.
@@ -106,7 +119,7 @@ extern "C" fn one_context(_: u32, walk: *mut c_void) -> c_long {
     let walk = unsafe { &mut *walk.cast::<Walk>() };
     // SAFETY: as above; nobody else looks at the state meanwhile.
     let (process, state) = unsafe { (&*walk.process, &mut *walk.state) };
-    let Some([itab, data]) = interpret::words(&mut User, walk.address) else { return 1 };
+    let [itab, data] = state.context;
     if itab == 0 || data == 0 {
         return 1;
     }
@@ -117,8 +130,13 @@ extern "C" fn one_context(_: u32, walk: *mut c_void) -> c_long {
     }
     // internal/abi.ITab: the type is its second word.
     let Some(ty) = load(itab.wrapping_add(8)) else { return 1 };
-    walk.address = data;
-    i64::from(!is_context(process, ty.wrapping_sub(state.bias)))
+    if !is_context(process, ty.wrapping_sub(state.bias)) {
+        return 1;
+    }
+    // The parent is the first field.
+    let Some(parent) = interpret::words(&mut User, data) else { return 1 };
+    state.context = parent;
+    0
 }
 
 /// Whether a type's first field is its parent.

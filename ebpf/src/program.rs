@@ -242,7 +242,9 @@ pub struct Program {
     pub channel: u32,
     /// The binary that it is for, by the host's number.
     pub binary: u32,
-    pub padding: u32,
+    /// Where the parent's context is in registers: slots with its itab and its data word; `parent_context` is none then.
+    pub parent_words: [u8; 2],
+    pub padding: [u8; 2],
     pub role: u8,
     pub correlation: u8,
     pub key_slots: [u8; 2],

@@ -55,6 +55,8 @@ pub struct State {
     /// Another key for the span of `key`.
     pub name: SpanKey,
     pub named: Named,
+    /// Itab and data word of the context in which a parent is looked for.
+    pub context: [u64; 2],
     pub published: Published,
     /// The head of a record about another span than the one at hand.
     pub abandoned: Record,

@@ -1,8 +1,8 @@
 //! Builders for the manifest's records: what is left out is empty.
 
 use crate::{
-    Binding, Capture, Correlation, Declaration, Endpoint, Group, Join, KnownOffset, Probe, Requirement, Role, SettingKind,
-    Site,
+    Binding, Capture, Correlation, Declaration, Endpoint, Group, Join, KnownOffset, Probe, Requirement, Role,
+    SettingKind, Site,
 };
 
 impl Probe {

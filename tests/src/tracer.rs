@@ -13,7 +13,7 @@ use crate::process::{Lines, Running};
 use crate::root;
 
 /// Reading a large binary on a busy machine, or an emulated one, takes a while.
-const ATTACH: Duration = Duration::from_secs(60);
+const ATTACH: Duration = Duration::from_secs(180);
 const END: Duration = Duration::from_secs(60);
 
 /// The program under test: that of `make build`, or what `UPROBED` says.

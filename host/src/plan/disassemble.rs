@@ -13,7 +13,9 @@ pub fn disassemble(program: &Program) -> String {
     let slots = [
         ("key", program.key_slots.as_slice()),
         ("keep", &program.keep),
+        ("name", &program.name_slots),
         ("parent context", &[program.parent_context]),
+        ("parent context", &program.parent_words),
         ("own context", &[program.own_context]),
     ];
     for (name, slots) in slots {

@@ -84,7 +84,7 @@ impl Plugin for Http {
             library: "net/http".into(),
             library_versions: "1.18 and later".into(),
             modules: Vec::new(),
-            context_types: CONTEXT_TYPES.iter().map(|name| (*name).into()).collect(),
+            context_types: names::CONTEXT_TYPES.iter().map(|name| (*name).into()).collect(),
             groups: vec![
                 Group::optional("server"),
                 Group::optional("client"),
@@ -98,11 +98,6 @@ impl Plugin for Http {
         })
     }
 }
-
-/// The standard library's contexts whose parent is their first field: all of them since Go 1.21, before all but 1.20's `timerCtx`;
-/// `stopCtx` stands between a context and a foreign parent with `AfterFunc`.
-const CONTEXT_TYPES: [&str; 5] =
-    ["*context.cancelCtx", "*context.valueCtx", "*context.timerCtx", "context.withoutCancelCtx", "context.stopCtx"];
 
 /// What the decoders know of the target.
 struct Facts {
