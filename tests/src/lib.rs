@@ -3,7 +3,9 @@
 //!
 //! No expected value comes from uprobed.
 
+pub mod broker;
 pub mod collector;
+pub mod databases;
 pub mod faults;
 pub mod journal;
 pub mod otlp;

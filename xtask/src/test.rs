@@ -24,8 +24,15 @@ struct Tally {
 pub fn run(place: &Place, filters: &[String]) -> Result<()> {
     tools::need_go()?;
     tools::need_root("test")?;
-    // What native programs are built with, and taken apart.
-    tools::need_packages(&[("g++", "/usr/bin/g++"), ("binutils", "/usr/bin/objcopy")])?;
+    // What native programs are built with, and taken apart; the servers that are traced against, and what fetches one.
+    tools::need_packages(&[
+        ("g++", "/usr/bin/g++"),
+        ("binutils", "/usr/bin/objcopy"),
+        ("postgresql", "/usr/lib/postgresql"),
+        ("mariadb-server", "/usr/sbin/mariadbd"),
+        ("openjdk-17-jre-headless", "/usr/bin/java"),
+        ("maven", "/usr/bin/mvn"),
+    ])?;
     build::all(place)?;
     let mut tally = Tally::default();
     if filters.is_empty() {

@@ -1,0 +1,133 @@
+//! Traces Go's `database/sql`, Go 1.18 and later: one span for each call that a program makes, whatever the driver.
+//!
+//! Follows OpenTelemetry's stable database conventions, with these deviations:
+//! - `db.operation.name` and `db.collection.name` are taken from the statement where it has exactly one of each. The conventions advise
+//!   against it, because a statement may have several; then neither is said.
+//! - A `Rollback` after the transaction's end, as `defer tx.Rollback()` makes it, is no span: it reaches no database.
+//!
+//! `error.type` is the database's code, or else the error's variable (`context.Canceled`) or dynamic type (`*net.OpError`), without what
+//! `fmt.Errorf` wrapped around it.
+
+mod calls;
+mod connection;
+mod errors;
+mod keys;
+mod rows;
+mod settings;
+mod start;
+mod statement;
+mod systems;
+
+#[cfg(test)]
+mod tests;
+
+use settings::{Facts, QueryText};
+use uprobed_sdk::{Declaration, Group, Limits, Manifest, Plugin, Probe, Row, Target, go_minor, names};
+
+/// A call, from its beginning to its return.
+const SPAN: &str = "call";
+
+/// Indices of the groups.
+mod group {
+    pub const CALLS: u32 = 0;
+    pub const CONNECTIONS: u32 = 1;
+    pub const TRANSACTIONS: u32 = 2;
+    pub const ROWS: u32 = 3;
+}
+
+struct Sql;
+
+uprobed_sdk::export!(Sql with_types_in uprobed_sdk::bindings);
+
+/// The table of probes: two rows for each call, and the others.
+macro_rules! table {
+    ($($call:ident => $decode:path,)* ; $($row:expr,)*) => {
+        &[
+            $(
+                Row { probe: || calls::$call.start(), decode: $decode },
+                Row { probe: || calls::$call.end(), decode: errors::decode },
+            )*
+            $($row,)*
+        ]
+    };
+}
+
+impl Plugin for Sql {
+    type Facts = Facts;
+
+    const PROBES: &'static [Row<Facts>] = table! {
+        DB_QUERY => start::decode_run,
+        DB_EXEC => start::decode_run,
+        DB_PREPARE => start::decode_prepare,
+        DB_BEGIN => start::decode_begin,
+        DB_PING => start::decode_ping,
+        CONN_QUERY => start::decode_run,
+        CONN_EXEC => start::decode_run,
+        CONN_PREPARE => start::decode_prepare,
+        CONN_BEGIN => start::decode_begin,
+        CONN_PING => start::decode_ping,
+        TX_QUERY => start::decode_run,
+        TX_EXEC => start::decode_run,
+        TX_PREPARE => start::decode_prepare,
+        STMT_QUERY => start::decode_run,
+        STMT_EXEC => start::decode_run,
+        ;
+        Row { probe: || calls::COMMIT.start_with_connection(), decode: connection::decode_commit },
+        Row { probe: || calls::COMMIT.end(), decode: errors::decode },
+        Row { probe: calls::rollback, decode: connection::decode_rollback },
+        Row { probe: calls::rollback_end, decode: errors::decode_rollback },
+        Row { probe: connection::query, decode: connection::decode },
+        Row { probe: connection::exec, decode: connection::decode },
+        Row { probe: connection::prepare, decode: connection::decode },
+        Row { probe: connection::begin, decode: connection::decode_begin },
+        Row { probe: connection::ping, decode: connection::decode_ping },
+        Row { probe: connection::query_statement, decode: connection::decode },
+        Row { probe: connection::exec_statement, decode: connection::decode },
+        // A mark: nothing is recorded.
+        Row { probe: rows::opened, decode: |_, _, _, _| {} },
+        Row { probe: rows::closed, decode: rows::decode_closed },
+    };
+
+    fn settings() -> Vec<Declaration> {
+        settings::declarations()
+    }
+
+    fn facts(target: &Target) -> Facts {
+        Facts::of(target)
+    }
+
+    fn manifest(target: &Target, mut probes: Vec<Probe>) -> Result<Manifest, String> {
+        match go_minor(target) {
+            Some(18..) => {}
+            Some(minor) => return Err(format!("go 1.{minor} is too old, 1.18 is needed")),
+            None => return Err("not a Go program".into()),
+        }
+        let facts = Facts::of(target);
+        for capture in probes.iter_mut().flat_map(|probe| &mut probe.captures).filter(|it| it.name == "statement") {
+            capture.limit = facts.query_limit;
+        }
+        if !facts.until_closed {
+            probes.retain(|probe| probe.group != group::ROWS);
+        }
+        Ok(Manifest {
+            name: "uprobed/sql".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            schema_url: Some(names::SCHEMA_URL.into()),
+            library: "database/sql".into(),
+            library_versions: "1.18 and later".into(),
+            modules: Vec::new(),
+            context_types: names::CONTEXT_TYPES.iter().map(|name| (*name).into()).collect(),
+            groups: vec![
+                Group::optional("calls"),
+                Group::optional("connections").needs(&[group::CALLS]),
+                Group::optional("transactions"),
+                Group::optional("rows").needs(&[group::CALLS]),
+            ],
+            probes,
+            offsets: Vec::new(),
+            keys: keys::KEYS.iter().map(|key| (*key).into()).collect(),
+            limits: Limits { event_bytes: 3072, open_seconds: 3600 },
+            capabilities: Vec::new(),
+        })
+    }
+}

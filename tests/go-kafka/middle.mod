@@ -1,0 +1,15 @@
+module uprobed.test/kafka
+
+go 1.18
+
+require (
+	github.com/segmentio/kafka-go v0.4.42
+	uprobed.test v0.0.0
+)
+
+require (
+	github.com/klauspost/compress v1.15.9 // indirect
+	github.com/pierrec/lz4/v4 v4.1.15 // indirect
+)
+
+replace uprobed.test => ../go
