@@ -14,7 +14,7 @@ help:
 	@echo 'make demo         two ordinary Go services under load, traced (root)'
 	@echo 'make test         every test, the live ones included (root)'
 	@echo 'make test-kernel  the live test on a Linux 6.1 kernel, in QEMU (root)'
-	@echo 'make fuzz         hostile input for what reads executables, a minute of it for each part'
+	@echo 'make fuzz         hostile input for what reads executables and statements, a minute of it for each part'
 	@echo 'make matrix       what is read from programs of every Go version, built in every way: docs/matrix.md (hours)'
 	@echo 'make bench        what tracing costs the traced program (root)'
 	@echo 'make bench-large  how long it takes to read a program of 134 MB'

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::place::Place;
 use crate::step::{cargo, output, run, say};
-use crate::{build, tools};
+use crate::{build, fuzz, tools};
 
 pub fn all(place: &Place) -> Result<()> {
     say("checking the formatting");
@@ -26,16 +26,12 @@ pub fn all(place: &Place) -> Result<()> {
     run(cargo(&place.root).args(["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
 
     say("linting the fuzz targets");
-    let fuzz = place.root.join("host/binary/fuzz");
-    run(cargo(&fuzz).args(["fmt", "--check"]))?;
-    run(cargo(&fuzz).env("CARGO_TARGET_DIR", place.target.join("fuzz")).args([
-        "clippy",
-        "--all-targets",
-        "--locked",
-        "--",
-        "-D",
-        "warnings",
-    ]))?;
+    for directory in fuzz::directories(place) {
+        run(cargo(&directory).args(["fmt", "--check"]))?;
+        let mut clippy = cargo(&directory);
+        clippy.env("CARGO_TARGET_DIR", place.target.join("fuzz"));
+        run(clippy.args(["clippy", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
+    }
 
     let deny = tools::cargo_deny(place)?;
     say("checking licences and sources");

@@ -1,5 +1,5 @@
-//! Fuzzes what reads executables: builds the targets of `host/binary/fuzz` with coverage, has each write the seeds that it begins with,
-//! and runs each for a while. What they find, and how to look at it, stands in `docs/fuzzing.md`.
+//! Fuzzes what reads executables, and statements: builds the targets with coverage, has each write the seeds that it begins with, and runs
+//! each for a while. What they find, and how to look at it, stands in `docs/fuzzing.md`.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,23 @@ use crate::place::Place;
 use crate::step::{cargo, output, run as run_step, say};
 use crate::tools;
 
-pub const TARGETS: [&str; 7] = ["elf", "symbols", "buildinfo", "pclntab", "descriptors", "dwarf", "code"];
+/// A workspace of targets, each with its own seeds.
+struct World {
+    /// Below it, `found/TARGET` holds inputs that once failed.
+    directory: &'static str,
+    targets: &'static [&'static str],
+    /// Of an input, in bytes.
+    longest: u32,
+}
+
+const WORLDS: [World; 2] = [
+    World {
+        directory: "host/binary/fuzz",
+        targets: &["elf", "symbols", "buildinfo", "pclntab", "descriptors", "dwarf", "code"],
+        longest: 64 << 10,
+    },
+    World { directory: "plugins/sql/fuzz", targets: &["sanitizer"], longest: 512 },
+];
 const SECONDS: u64 = 60;
 /// Shorter runs are the same each time: they are to find what a change broke, not what was always there.
 const LONG: u64 = 30;
@@ -27,8 +43,6 @@ const SHORTEST: u64 = 5;
 /// Of the whole process, and of one allocation; a target's own tables take some 30.
 const MEMORY_MB: u32 = 512;
 const ALLOCATION_MB: u32 = 256;
-/// Of an input, in bytes.
-const LONGEST: u32 = 64 << 10;
 /// As threads of the host have it, in KiB; the main thread of a fuzz target would have four times that.
 const STACK_KB: u32 = 2048;
 /// What `cargo fuzz` has rustc do as well. No sanitizer: there is nothing unsafe to look at.
@@ -46,26 +60,41 @@ pub fn run(place: &Place, arguments: &[String]) -> Result<()> {
                 let number = arguments.next().and_then(|number| number.parse().ok());
                 seconds = number.context("--seconds takes a number")?;
             }
-            target if TARGETS.contains(&target) => targets.push(target),
-            other => bail!("no target {other}; there are {}", TARGETS.join(", ")),
+            name => {
+                let known = self::targets().find(|known| known == &name);
+                targets.push(known.with_context(|| {
+                    format!("no target {name}; there are {}", self::targets().collect::<Vec<_>>().join(", "))
+                })?);
+            }
         }
     }
     if targets.is_empty() {
-        targets.extend(TARGETS);
+        targets.extend(self::targets());
     }
     fuzz(place, seconds, &targets)
 }
 
+/// All that there are.
+pub fn targets() -> impl Iterator<Item = &'static str> {
+    WORLDS.iter().flat_map(|world| world.targets.iter().copied())
+}
+
+/// The workspaces that they are in.
+pub fn directories(place: &Place) -> impl Iterator<Item = PathBuf> {
+    WORLDS.iter().map(|world| place.root.join(world.directory))
+}
+
 /// Each for so many seconds of processor time, as many at once as there are processors.
-pub fn fuzz(place: &Place, seconds: u64, targets: &[&str]) -> Result<()> {
-    let binaries = build(place)?;
+pub fn fuzz(place: &Place, seconds: u64, targets: &[&'static str]) -> Result<()> {
+    let worlds: Vec<(&World, &str)> = targets.iter().filter_map(|name| Some((world_of(name)?, *name))).collect();
+    let binaries = build(place, &worlds)?;
     say(&format!("fuzzing {} for {seconds} s of processor time each", targets.join(", ")));
-    let waiting = Mutex::new(targets.iter());
+    let waiting = Mutex::new(worlds.iter());
     let failures = Mutex::new(Vec::new());
     let work = || {
         let next = || waiting.lock().ok().and_then(|mut waiting| waiting.next());
-        while let Some(name) = next() {
-            let target = Target { name, binaries: &binaries, place };
+        while let Some((world, name)) = next() {
+            let target = Target { world, name, binaries: &binaries, place };
             match target.fuzz(seconds) {
                 Ok(figures) => println!("fuzz {name}: {}", figures.line()),
                 Err(error) => failures.lock().expect("no thread panics").push(format!("{name}: {error:#}")),
@@ -82,26 +111,33 @@ pub fn fuzz(place: &Place, seconds: u64, targets: &[&str]) -> Result<()> {
     Ok(())
 }
 
+fn world_of(target: &str) -> Option<&'static World> {
+    WORLDS.iter().find(|world| world.targets.contains(&target))
+}
+
 /// The directory that holds the targets.
-fn build(place: &Place) -> Result<PathBuf> {
+fn build(place: &Place, wanted: &[(&World, &str)]) -> Result<PathBuf> {
     // libFuzzer is C++, and is built together with the targets.
     tools::need_packages(&[("g++", "/usr/bin/g++")])?;
     say("building the fuzz targets");
     let version = output(Command::new("rustc").arg("-vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc -vV names no host")?;
     let directory = place.target.join("fuzz");
-    // Naming the machine keeps the flags away from build scripts.
-    run_step(
-        cargo(&place.root)
-            .current_dir(place.root.join("host/binary/fuzz"))
-            .env("CARGO_TARGET_DIR", &directory)
-            .env("RUSTFLAGS", FLAGS)
-            .args(["build", "--release", "--locked", "--bins", "--target", host]),
-    )?;
+    for world in WORLDS.iter().filter(|world| wanted.iter().any(|(other, _)| other.directory == world.directory)) {
+        // Naming the machine keeps the flags away from build scripts.
+        run_step(
+            cargo(&place.root)
+                .current_dir(place.root.join(world.directory))
+                .env("CARGO_TARGET_DIR", &directory)
+                .env("RUSTFLAGS", FLAGS)
+                .args(["build", "--release", "--locked", "--bins", "--target", host]),
+        )?;
+    }
     Ok(directory.join(host).join("release"))
 }
 
 struct Target<'a> {
+    world: &'a World,
     name: &'a str,
     binaries: &'a Path,
     place: &'a Place,
@@ -183,13 +219,15 @@ impl Target<'_> {
     fn round(&self, seconds: u64) -> Result<Figures> {
         let mut command = self.command();
         command.args(["-print_final_stats=1", "-len_control=0"]);
-        command.args([format!("-max_total_time={seconds}"), format!("-max_len={LONGEST}")]).args(limits(AT_MOST));
+        command
+            .args([format!("-max_total_time={seconds}"), format!("-max_len={}", self.world.longest)])
+            .args(limits(AT_MOST));
         command.arg(format!("-artifact_prefix={}/", self.directory("crashes").display()));
         if seconds < LONG {
             command.arg("-seed=1");
         }
         command.arg(self.directory("corpus")).arg(self.directory("small"));
-        let found = self.place.root.join("host/binary/fuzz/found").join(self.name);
+        let found = self.place.root.join(self.world.directory).join("found").join(self.name);
         if found.exists() {
             command.arg(found);
         }
