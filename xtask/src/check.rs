@@ -30,7 +30,7 @@ pub fn all(place: &Place) -> Result<()> {
         run(cargo(&directory).args(["fmt", "--check"]))?;
         let mut clippy = cargo(&directory);
         clippy.env("CARGO_TARGET_DIR", place.target.join("fuzz"));
-        run(clippy.args(["clippy", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
+        run(clippy.args(["clippy", "--lib", "--bins", "--tests", "--locked", "--", "-D", "warnings"]))?;
     }
 
     let deny = tools::cargo_deny(place)?;
