@@ -19,7 +19,7 @@ fn says_what_is_left_out_and_why() {
             ..serve("long")
         },
         Probe { keep: texts(&["w"]), ..serve("keep") },
-        Probe { parent_context: Some("w".to_owned()), ..serve("context") },
+        Probe { parent_context: Some("r".to_owned()), ..serve("context") },
         Probe {
             bindings: vec![binding("a", &["b.x"]), binding("b", &["a.x"])],
             only_if: texts(&["a"]),
@@ -52,7 +52,7 @@ fn says_what_is_left_out_and_why() {
         probe long key: the key of `r.Header["a key that is far too long"]` has to have 1 to 24 bytes
         probe long: more than 96 operations
         probe keep: w is in registers and has no address
-        probe context: w is in registers and has no address
+        probe context: the parent's context would have to be an interface, not *main.Request
         probe loop: `b.x` begins with b, which is neither an argument nor an earlier binding
         group zero: the probe long key of its group is left out
         group one: the probe no symbol of its group is left out
@@ -94,6 +94,28 @@ fn numbers_spans_and_keeps_the_header() {
         .collect();
     assert_eq!(headers, [(7, 0, 100, 0, 0, 1), (7, 1, 101, 0, 0xff, 0), (7, 2, 100, 1, 0xff, 0)]);
     assert_eq!(plan.spans, ["work", "other"]);
+}
+
+#[test]
+fn finds_names_and_a_parents_context_in_registers() {
+    let arguments = "h main.handler, w interface, r *main.Request";
+    let start = probe("serve", "main.handler.serve", arguments, Vec::new());
+    let start = Probe { parent_context: Some("w".to_owned()), ..start };
+    let mark = probe("mark", "main.handler.serve", arguments, Vec::new());
+    let mark = Probe { role: Role::Mark, rename: texts(&["r"]), ..mark };
+    let plan = with_binary(|binary| plan(&manifest(vec![start, mark]), binary, 1, 100));
+    assert!(plan.skipped.is_empty(), "{:?}", plan.skipped);
+    let texts: Vec<_> = plan.probes.iter().map(|probe| (probe.program.flags, disassemble(&probe.program))).collect();
+    expect![[r#"
+        flags 0
+        0   w31 = bx
+        1   w30 = cx
+            parent context: w31, w30
+        flags 128
+        0   w31 = di
+            name: w31
+    "#]]
+    .assert_eq(&texts.iter().map(|(flags, text)| format!("flags {flags}\n{text}")).collect::<String>());
 }
 
 #[test]
