@@ -228,6 +228,10 @@ fn boot(kernel: &Path, archive: &Path, console: &Path) -> Result<()> {
         .arg("-initrd")
         .arg(archive)
         .args(["-append", "console=ttyS0 panic=-1 quiet"]);
+    // The console of the last run would be taken for this one's until QEMU has begun its own.
+    if console.exists() {
+        fs::remove_file(console).with_context(|| format!("remove {}", console.display()))?;
+    }
     let mut qemu = command.stdin(Stdio::null()).spawn().context("start qemu-system-x86_64")?;
     let deadline = Instant::now() + AT_MOST;
     let (mut shown, mut told) = (0, None::<Instant>);
