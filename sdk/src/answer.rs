@@ -1,7 +1,7 @@
 //! Writes the answer to a batch: fragments, attributes and one list of bytes that every text points into.
 
 use crate::bindings::uprobed::plugin::decode_types::{Attribute, Fragment as Piece, Link, SpanEvent, Text};
-use crate::{Fragments, Kind, Status, ValueKind};
+use crate::{Field, Fragments, Kind, Status, ValueKind, net, w3c};
 
 /// An attribute's key, by its place in the manifest. `keys!` makes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +172,33 @@ impl Fragment<'_> {
 
     pub fn text_item(&mut self, key: Key, value: impl AsRef<[u8]>) {
         self.attributes().text_item(key, value);
+    }
+
+    /// The `tracestate` that came in with a `traceparent`; without a valid one it means nothing.
+    pub fn incoming_state(&mut self, traceparent: Field<'_>, tracestate: Field<'_>) {
+        if w3c::is_tracestate(tracestate.bytes()) && w3c::traceparent(traceparent.bytes()).is_some() {
+            self.trace_state(tracestate.bytes());
+        }
+    }
+
+    /// A host and its port, if there is a host.
+    pub fn host(&mut self, [address, number]: [Key; 2], host: &[u8], port: Option<u16>) {
+        if host.is_empty() {
+            return;
+        }
+        self.text(address, host);
+        if let Some(port) = port {
+            self.integer(number, port.into());
+        }
+    }
+
+    /// One end of a connection, by an address's 4 or 16 bytes and its port, if there is an address.
+    pub fn end(&mut self, [address, number]: [Key; 2], ip: Field<'_>, port: Field<'_>) {
+        let Some(ip) = net::address(ip.bytes()) else { return };
+        self.text_with(address, |out| net::write_address(out, ip));
+        if let Some(port) = port.integer() {
+            self.integer(number, port);
+        }
     }
 
     fn piece(&mut self) -> &mut Piece {

@@ -57,6 +57,12 @@ impl<'a> Field<'a> {
         self.word().map(u64::cast_signed)
     }
 
+    /// The dynamic type of an error, as `error.type` has it; none if there is no error.
+    pub fn error_type(&self) -> Option<&'a [u8]> {
+        // There is an error, and its type could not be found out.
+        if self.state == State::Unreadable || self.bytes() == b"?" { Some(b"_OTHER") } else { self.some() }
+    }
+
     /// Whether it is a true boolean, a pointer that is not nil, or a number other than 0.
     pub fn is_set(&self) -> bool {
         self.word().is_some_and(|word| word != 0)

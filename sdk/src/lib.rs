@@ -29,7 +29,7 @@ pub use bindings::uprobed::plugin::manifest_types::{
 pub use bindings::uprobed::plugin::settings_types::{Declaration, SettingKind};
 pub use capture::{Field, State, capture, read};
 pub use plugin::{
-    Plugin, Row, decode, go_minor, log, manifest as whole_manifest, setting, setting_list, setting_table,
+    Plugin, Row, decode, go_minor, log, manifest as whole_manifest, need_go, setting, setting_list, setting_table,
 };
 
 /// What `wit-bindgen` makes of the contract.

@@ -1,8 +1,8 @@
 //! Builders for the manifest's records: what is left out is empty.
 
 use crate::{
-    Binding, Capture, Correlation, Declaration, Endpoint, Group, Join, KnownOffset, Probe, Requirement, Role,
-    SettingKind, Site,
+    Binding, Capture, Correlation, Declaration, Endpoint, Group, Join, KnownOffset, Limits, Manifest, Probe,
+    Requirement, Role, SettingKind, Site, names::SCHEMA_URL,
 };
 
 impl Probe {
@@ -88,6 +88,21 @@ impl Probe {
         self
     }
 
+    /// Names the TCP connection behind a `net.Conn`, itself or below TLS, `tcp`, and its ends as [`ends_of_tcp`](Self::ends_of_tcp)
+    /// does; the paths are alternatives.
+    pub fn tcp(self, connections: &[&str]) -> Self {
+        let below =
+            |path: &&str| [format!("{path}.(*net.TCPConn)"), format!("{path}.(*crypto/tls.Conn).conn.(*net.TCPConn)")];
+        let paths: Vec<String> = connections.iter().flat_map(below).collect();
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        self.bind("tcp", &paths).ends_of_tcp()
+    }
+
+    /// Names the ends of the connection `tcp`: `local` and `remote`, each with `IP` and `Port`.
+    pub fn ends_of_tcp(self) -> Self {
+        self.bind("local", &["tcp.conn.fd.laddr.(*net.TCPAddr)"]).bind("remote", &["tcp.conn.fd.raddr.(*net.TCPAddr)"])
+    }
+
     pub fn only_if(mut self, paths: &[&str]) -> Self {
         self.only_if = owned(paths);
         self
@@ -158,15 +173,40 @@ impl Probe {
     }
 }
 
+/// The standard library's contexts whose parent is their first field. That are all of them since Go 1.21, before all but 1.20's `timerCtx`;
+/// `stopCtx` stands between a context and a foreign parent with `AfterFunc`.
+const CONTEXT_TYPES: [&str; 5] =
+    ["*context.cancelCtx", "*context.valueCtx", "*context.timerCtx", "context.withoutCancelCtx", "context.stopCtx"];
+
+impl Manifest {
+    /// Of a plugin for a Go library: contexts of the standard library are followed, and spans are given up after an hour. What it is for,
+    /// and its groups, are the plugin's to add.
+    pub fn for_go(name: &str, version: &str, probes: Vec<Probe>, keys: &[&str]) -> Self {
+        Self {
+            name: name.into(),
+            version: version.into(),
+            schema_url: Some(SCHEMA_URL.into()),
+            library: String::new(),
+            library_versions: String::new(),
+            modules: Vec::new(),
+            context_types: owned(&CONTEXT_TYPES),
+            groups: Vec::new(),
+            probes,
+            offsets: Vec::new(),
+            keys: owned(keys),
+            limits: Limits { event_bytes: 3072, open_seconds: 3600 },
+            capabilities: Vec::new(),
+        }
+    }
+}
+
 impl Join {
     /// Both ends of a connection, as paths to values with the fields `IP` and `Port`.
     pub fn tcp(channel: &str, local: &str, remote: &str) -> Self {
         let endpoint = |end: &str| Endpoint { address: format!("{end}.IP"), port: format!("{end}.Port") };
         Self { channel: channel.into(), local: endpoint(local), remote: endpoint(remote), stream: None }
     }
-}
 
-impl Join {
     /// One of the connection's streams, by a path to its number.
     pub fn stream(self, path: &str) -> Self {
         Self { stream: Some(path.into()), ..self }

@@ -15,8 +15,3 @@ pub const URL_PATH: &str = "url.path";
 pub const URL_QUERY: &str = "url.query";
 pub const URL_SCHEME: &str = "url.scheme";
 pub const USER_AGENT_ORIGINAL: &str = "user_agent.original";
-
-/// For a manifest's `context-types`: the standard library's contexts whose parent is their first field. That are all of them since Go 1.21,
-/// before all but 1.20's `timerCtx`; `stopCtx` stands between a context and a foreign parent with `AfterFunc`.
-pub const CONTEXT_TYPES: [&str; 5] =
-    ["*context.cancelCtx", "*context.valueCtx", "*context.timerCtx", "context.withoutCancelCtx", "context.stopCtx"];

@@ -88,6 +88,15 @@ pub fn go_minor(target: &Target) -> Option<u32> {
     digits.parse().ok()
 }
 
+/// Refuses what is no Go program, and one built with a Go before 1.`oldest`.
+pub fn need_go(target: &Target, oldest: u32) -> Result<(), String> {
+    match go_minor(target) {
+        Some(minor) if minor >= oldest => Ok(()),
+        Some(minor) => Err(format!("go 1.{minor} is too old, 1.{oldest} is needed")),
+        None => Err("not a Go program".into()),
+    }
+}
+
 /// Says something to the operator. The host keeps few messages.
 pub fn log(level: Level, message: &str) {
     if cfg!(target_arch = "wasm32") {

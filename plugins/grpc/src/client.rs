@@ -6,7 +6,7 @@
 
 use uprobed_sdk::{Binding, Correlation, Fragment, Kind, Probe, State};
 
-use crate::connection::{self, LOCAL, REMOTE, TCP};
+use crate::connection::{self, TCP};
 use crate::{Facts, MODULE, group, keys, method, status, target};
 
 const SPAN: &str = "client";
@@ -123,8 +123,7 @@ fn writes(name: &str, function: &str, arguments: &str) -> Probe {
         // The writer itself knows its connection since 1.54.0.
         .bind("connection", &["l.conn", "l.framer.writer.conn"])
         .bind("tcp", &TCP)
-        .bind("local", &LOCAL)
-        .bind("remote", &REMOTE)
+        .ends_of_tcp()
         .publish(connection::join("header.streamID"))
 }
 
@@ -144,7 +143,7 @@ pub fn end() -> Probe {
         .bind("status", &STATUS)
         .bind("connection", &["transport.conn"])
         .bind("tcp", &TCP)
-        .bind("remote", &REMOTE)
+        .ends_of_tcp()
         .captures(End::captures())
 }
 

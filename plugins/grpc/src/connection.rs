@@ -1,6 +1,5 @@
 //! The connection under a transport: who is at its other end, and where client and server meet.
 
-use uprobed_sdk::net::{address, write_address};
 use uprobed_sdk::{Field, Fragment, Join};
 
 use crate::keys;
@@ -14,18 +13,11 @@ pub const TCP: [&str; 2] = [
     "connection.(*google.golang.org/grpc/internal/credentials.syscallConn).sysConn.(*net.TCPConn)",
 ];
 
-pub const LOCAL: [&str; 1] = ["tcp.conn.fd.laddr.(*net.TCPAddr)"];
-pub const REMOTE: [&str; 1] = ["tcp.conn.fd.raddr.(*net.TCPAddr)"];
-
 /// Where the two ends of a stream meet, by the bindings `local` and `remote` and the path to its number.
 pub fn join(stream: &str) -> Join {
     Join::tcp(CHANNEL, "local", "remote").stream(stream)
 }
 
-pub fn write_peer(bytes: Field<'_>, port: Field<'_>, fragment: &mut Fragment<'_>) {
-    let Some(address) = address(bytes.bytes()) else { return };
-    fragment.text_with(keys::NETWORK_PEER_ADDRESS, |out| write_address(out, address));
-    if let Some(port) = port.integer() {
-        fragment.integer(keys::NETWORK_PEER_PORT, port);
-    }
+pub fn write_peer(address: Field<'_>, port: Field<'_>, fragment: &mut Fragment<'_>) {
+    fragment.end([keys::NETWORK_PEER_ADDRESS, keys::NETWORK_PEER_PORT], address, port);
 }

@@ -11,9 +11,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-use uprobed_sdk::{
-    Declaration, Fragment, Group, Limits, Manifest, Plugin, Probe, Row, SettingKind, Target, names, setting,
-};
+use uprobed_sdk::{Declaration, Fragment, Group, Manifest, Plugin, Probe, Row, SettingKind, Target, setting};
 
 const MODULE: &str = "google.golang.org/grpc";
 /// The oldest minor version: before, errors were of another type.
@@ -86,20 +84,13 @@ impl Plugin for Grpc {
         if minor(&module.version).is_some_and(|minor| minor < OLDEST) {
             return Err(format!("{MODULE} {} is too old, v1.{OLDEST} is needed", module.version));
         }
+        let manifest = Manifest::for_go("uprobed/grpc", env!("CARGO_PKG_VERSION"), probes, keys::KEYS);
         Ok(Manifest {
-            name: "uprobed/grpc".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            schema_url: Some(names::SCHEMA_URL.into()),
             library: MODULE.into(),
             library_versions: format!("1.{OLDEST} and later"),
             modules: vec![MODULE.into()],
-            context_types: names::CONTEXT_TYPES.iter().map(|name| (*name).into()).collect(),
             groups: groups(),
-            probes,
-            offsets: Vec::new(),
-            keys: keys::KEYS.iter().map(|key| (*key).into()).collect(),
-            limits: Limits { event_bytes: 3072, open_seconds: 3600 },
-            capabilities: Vec::new(),
+            ..manifest
         })
     }
 }

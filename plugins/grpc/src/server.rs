@@ -3,9 +3,9 @@
 //! A stream is found by its pointer, and is handled on one goroutine; what serves it may be on others.
 
 use uprobed_sdk::net::host_and_port;
-use uprobed_sdk::{Correlation, Fragment, Kind, Probe, w3c};
+use uprobed_sdk::{Correlation, Fragment, Kind, Probe};
 
-use crate::connection::{self, LOCAL, REMOTE, TCP};
+use crate::connection::{self, TCP};
 use crate::{Facts, group, keys, method, status};
 
 const SPAN: &str = "server";
@@ -52,8 +52,7 @@ fn begins(name: &str, stream: &str) -> Probe {
         .bind("behind_http", &["t.(*google.golang.org/grpc/internal/transport.serverHandlerTransport)"])
         .bind("connection", &["http2.conn"])
         .bind("tcp", &TCP)
-        .bind("local", &LOCAL)
-        .bind("remote", &REMOTE)
+        .ends_of_tcp()
         .bind("metadata", &METADATA)
         .captures(Call::captures())
         .traceparent("traceparent")
@@ -99,23 +98,14 @@ pub fn decode_call(_: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>)
     fragment.kind(Kind::Server);
     method::write(call.method(), fragment);
     let (host, port) = host_and_port(call.authority().bytes());
-    if !host.is_empty() {
-        fragment.text(keys::SERVER_ADDRESS, host);
-        if let Some(port) = port {
-            fragment.integer(keys::SERVER_PORT, port.into());
-        }
-    }
+    fragment.host([keys::SERVER_ADDRESS, keys::SERVER_PORT], host, port);
     if let (peer, Some(port)) = host_and_port(call.peer().bytes()) {
         fragment.text(keys::NETWORK_PEER_ADDRESS, peer);
         fragment.integer(keys::NETWORK_PEER_PORT, port.into());
     } else {
         connection::write_peer(call.peer_address(), call.peer_port(), fragment);
     }
-    // A tracestate belongs to its traceparent and is ignored without one.
-    let state = call.tracestate().bytes();
-    if w3c::is_tracestate(state) && w3c::traceparent(call.traceparent().bytes()).is_some() {
-        fragment.trace_state(state);
-    }
+    fragment.incoming_state(call.traceparent(), call.tracestate());
 }
 
 pub fn decode_end(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {

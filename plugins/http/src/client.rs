@@ -1,7 +1,7 @@
 //! A client's round trips: one span for each request that a transport sends; redirects are siblings.
 
-use uprobed_sdk::net::{address, host_and_port, write_address};
-use uprobed_sdk::{Correlation, Fragment, Join, Kind, Probe, State, Status};
+use uprobed_sdk::net::host_and_port;
+use uprobed_sdk::{Correlation, Fragment, Join, Kind, Probe, Status};
 
 use crate::url::Url;
 use crate::{CHANNEL, Facts, group, keys, message};
@@ -57,9 +57,7 @@ pub fn connection() -> Probe {
     Probe::entry("client connection", &["net/http.(*persistConn).roundTrip"], "pc *net/http.persistConn")
         .group(group::CLIENT)
         .within(SPAN, Correlation::Goroutine)
-        .bind("tcp", &["pc.conn.(*net.TCPConn)", "pc.conn.(*crypto/tls.Conn).conn.(*net.TCPConn)"])
-        .bind("local", &["tcp.conn.fd.laddr.(*net.TCPAddr)"])
-        .bind("remote", &["tcp.conn.fd.raddr.(*net.TCPAddr)"])
+        .tcp(&["pc.conn"])
         .captures(Connection::captures())
         .publish(Join::tcp(CHANNEL, "local", "remote"))
 }
@@ -85,12 +83,7 @@ pub fn decode_request(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragme
     fragment.kind(Kind::Client);
     message::method(facts, request.method(), fragment);
     let (host, port) = host_and_port(request.host().bytes());
-    if !host.is_empty() {
-        fragment.text(keys::SERVER_ADDRESS, host);
-    }
-    if let Some(port) = port.or(default_port).filter(|_| !host.is_empty()) {
-        fragment.integer(keys::SERVER_PORT, port.into());
-    }
+    fragment.host([keys::SERVER_ADDRESS, keys::SERVER_PORT], host, port.or(default_port));
     if !request.scheme().is_read() || !request.host().is_read() {
         return;
     }
@@ -109,22 +102,13 @@ pub fn decode_request(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragme
 
 pub fn decode_connection(_: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let connection = Connection::read(bytes);
-    let Some(address) = address(connection.peer_address().bytes()) else { return };
-    fragment.text_with(keys::NETWORK_PEER_ADDRESS, |out| write_address(out, address));
-    if let Some(port) = connection.peer_port().integer() {
-        fragment.integer(keys::NETWORK_PEER_PORT, port);
-    }
+    let peer = [keys::NETWORK_PEER_ADDRESS, keys::NETWORK_PEER_PORT];
+    fragment.end(peer, connection.peer_address(), connection.peer_port());
 }
 
 pub fn decode_response(_: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let response = Response::read(bytes);
-    let error = match response.error().state() {
-        // There is an error, and its type could not be found out.
-        State::Unreadable => Some(&b"_OTHER"[..]),
-        _ if response.error().bytes() == b"?" => Some(&b"_OTHER"[..]),
-        _ => response.error().some(),
-    };
-    if let Some(error) = error {
+    if let Some(error) = response.error().error_type() {
         fragment.status(Status::Error);
         fragment.text(keys::ERROR_TYPE, error);
         return;

@@ -27,9 +27,7 @@ mod url;
 #[cfg(test)]
 mod tests;
 
-use uprobed_sdk::{
-    Declaration, Group, Limits, Manifest, Plugin, Probe, Row, SettingKind, Target, go_minor, names, setting_list,
-};
+use uprobed_sdk::{Declaration, Group, Manifest, Plugin, Probe, Row, SettingKind, Target, need_go, setting_list};
 
 /// The connection that carries one HTTP/1.x request at a time: where client and server meet.
 const CHANNEL: &str = "http/1";
@@ -72,29 +70,17 @@ impl Plugin for Http {
     }
 
     fn manifest(target: &Target, probes: Vec<Probe>) -> Result<Manifest, String> {
-        match go_minor(target) {
-            Some(18..) => {}
-            Some(minor) => return Err(format!("go 1.{minor} is too old, 1.18 is needed")),
-            None => return Err("not a Go program".into()),
-        }
+        need_go(target, 18)?;
+        let manifest = Manifest::for_go("uprobed/http", env!("CARGO_PKG_VERSION"), probes, keys::KEYS);
         Ok(Manifest {
-            name: "uprobed/http".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            schema_url: Some(names::SCHEMA_URL.into()),
             library: "net/http".into(),
             library_versions: "1.18 and later".into(),
-            modules: Vec::new(),
-            context_types: names::CONTEXT_TYPES.iter().map(|name| (*name).into()).collect(),
             groups: vec![
                 Group::optional("server"),
                 Group::optional("client"),
                 Group::optional("route").needs(&[group::SERVER]),
             ],
-            probes,
-            offsets: Vec::new(),
-            keys: keys::KEYS.iter().map(|key| (*key).into()).collect(),
-            limits: Limits { event_bytes: 3072, open_seconds: 3600 },
-            capabilities: Vec::new(),
+            ..manifest
         })
     }
 }

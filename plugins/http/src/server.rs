@@ -3,7 +3,7 @@
 //! HTTP/2 has other types behind the `http.ResponseWriter`; its requests are passed over.
 
 use uprobed_sdk::net::host_and_port;
-use uprobed_sdk::{Correlation, Field, Fragment, Join, Kind, Probe, Status, w3c};
+use uprobed_sdk::{Correlation, Field, Fragment, Join, Kind, Probe, Status};
 
 use crate::forwarded::Forwarded;
 use crate::{CHANNEL, Facts, group, keys, message, url};
@@ -59,9 +59,7 @@ pub fn request() -> Probe {
         .group(group::SERVER)
         .starts(SPAN, Correlation::Frame)
         .bind("response", &["rw.(*net/http.response)"])
-        .bind("tcp", &["response.conn.rwc.(*net.TCPConn)", "response.conn.rwc.(*crypto/tls.Conn).conn.(*net.TCPConn)"])
-        .bind("local", &["tcp.conn.fd.laddr.(*net.TCPAddr)"])
-        .bind("remote", &["tcp.conn.fd.raddr.(*net.TCPAddr)"])
+        .tcp(&["response.conn.rwc"])
         .only_if(&["response"])
         .captures(Request::captures())
         .traceparent("traceparent")
@@ -131,11 +129,7 @@ pub fn decode_request(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragme
     if let Some(agent) = request.user_agent().some() {
         fragment.text(keys::USER_AGENT_ORIGINAL, agent);
     }
-    // A tracestate belongs to its traceparent and is ignored without one.
-    let state = request.tracestate().bytes();
-    if w3c::is_tracestate(state) && w3c::traceparent(request.traceparent().bytes()).is_some() {
-        fragment.trace_state(state);
-    }
+    fragment.incoming_state(request.traceparent(), request.tracestate());
 }
 
 /// Who speaks with whom: what proxies said about it, else what is seen here.
@@ -152,12 +146,7 @@ fn decode_ends(request: &Request<'_>, fragment: &mut Fragment<'_>) {
     }
 
     let (host, port) = host_and_port(forwarded.host.unwrap_or(request.host().bytes()));
-    if !host.is_empty() {
-        fragment.text(keys::SERVER_ADDRESS, host);
-        if let Some(port) = port {
-            fragment.integer(keys::SERVER_PORT, port.into());
-        }
-    }
+    fragment.host([keys::SERVER_ADDRESS, keys::SERVER_PORT], host, port);
 
     let (peer, peer_port) = host_and_port(request.remote().bytes());
     // The peer of a Unix socket has no port, and a name that says nothing.

@@ -123,15 +123,9 @@ pub fn decode_produce(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>)
     let produce = Produce::read(bytes);
     let context = w3c::traceparent(produce.context().bytes());
     SEND.begin(if context.is_some() { Kind::Client } else { Kind::Producer }, fragment);
-    if let Some(topic) = produce.topic().some() {
-        SEND.destination(topic, fragment);
-    }
-    if let Some(partition) = produce.partition().integer() {
-        message::partition(partition, fragment);
-    }
-    if let Some(count) = produce.count().integer() {
-        fragment.integer(keys::BATCH_COUNT, count);
-    }
+    SEND.destination(produce.topic().some(), fragment);
+    message::partition(produce.partition(), fragment);
+    message::number(keys::BATCH_COUNT, produce.count(), fragment);
     message::server(produce.broker(), fragment);
     message::client(produce.client(), fragment);
     if let Some(context) = context {
@@ -142,12 +136,8 @@ pub fn decode_produce(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>)
 pub fn decode_fetch(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let fetch = Fetch::read(bytes);
     POLL.begin(Kind::Client, fragment);
-    if let Some(topic) = fetch.topic().some() {
-        POLL.destination(topic, fragment);
-    }
-    if let Some(partition) = fetch.partition().integer() {
-        message::partition(partition, fragment);
-    }
+    POLL.destination(fetch.topic().some(), fragment);
+    message::partition(fetch.partition(), fragment);
     message::server(fetch.broker(), fragment);
     message::client(fetch.client(), fragment);
 }

@@ -2,7 +2,7 @@
 
 use uprobed_sdk::{Correlation, Field, Fragment, Kind, Probe};
 
-use crate::error::{self, Caught};
+use crate::error;
 use crate::message::{self, COMMIT};
 use crate::{group, keys};
 
@@ -25,15 +25,6 @@ uprobed_sdk::captures! {
     }
 }
 
-uprobed_sdk::captures! {
-    /// How it ended.
-    struct Done {
-        ty: [error::INNER, error::ERROR; 128],
-        code: [error::INNER_CODE, error::CODE],
-        text: [error::INNER_TEXT, error::TEXT; 64],
-    }
-}
-
 /// Messages are handed back.
 pub fn call() -> Probe {
     let arguments =
@@ -48,11 +39,9 @@ pub fn call() -> Probe {
 
 /// The coordinator has answered, or the reader commits later, by itself.
 pub fn done() -> Probe {
-    Probe::returns("committed", &["github.com/segmentio/kafka-go.(*Reader).CommitMessages"], "err interface")
-        .group(group::COMMIT)
-        .ends(CALL, Correlation::Frame)
-        .bind(error::INNER, &error::WRAPPED)
-        .captures(Done::captures())
+    let probe =
+        Probe::returns("committed", &["github.com/segmentio/kafka-go.(*Reader).CommitMessages"], "err interface");
+    error::capture(probe.group(group::COMMIT).ends(CALL, Correlation::Frame))
 }
 
 pub fn decode_call(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
@@ -60,9 +49,7 @@ pub fn decode_call(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     COMMIT.begin(Kind::Client, fragment);
     let topics = [call.first(), call.second(), call.third()];
     let count = call.count().integer();
-    if let Some(topic) = call.topic().some().or_else(|| message::common(&topics, count)) {
-        COMMIT.destination(topic, fragment);
-    }
+    COMMIT.destination(call.topic().some().or_else(|| message::common(&topics, count)), fragment);
     match count {
         Some(1) => single(call.partition(), call.offset(), fragment),
         Some(count) => fragment.integer(keys::BATCH_COUNT, count),
@@ -75,16 +62,7 @@ pub fn decode_call(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     message::client(call.client(), fragment);
 }
 
-pub fn decode_done(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
-    let done = Done::read(bytes);
-    error::say(Caught { code: done.code(), text: done.text(), ty: done.ty() }, fragment);
-}
-
 fn single(partition: Field<'_>, offset: Field<'_>, fragment: &mut Fragment<'_>) {
-    if let Some(partition) = partition.integer() {
-        message::partition(partition, fragment);
-    }
-    if let Some(offset) = offset.integer() {
-        fragment.integer(keys::OFFSET, offset);
-    }
+    message::partition(partition, fragment);
+    message::number(keys::OFFSET, offset, fragment);
 }

@@ -3,7 +3,7 @@
 //! An error code of a broker has the name that Kafka's protocol gives it, `UNKNOWN_TOPIC_OR_PARTITION`; well-known errors of Go's standard
 //! library have the name of their variable, `context.Canceled`; others their dynamic type, without one wrapper of `fmt.Errorf`.
 
-use uprobed_sdk::{Field, Fragment, State, Status};
+use uprobed_sdk::{Field, Fragment, Probe, Status};
 
 use crate::keys;
 
@@ -24,6 +24,25 @@ pub struct Caught<'a> {
     pub ty: Field<'a>,
 }
 
+uprobed_sdk::captures! {
+    /// How a call ended that answers with nothing but an error.
+    pub struct Outcome {
+        ty: [INNER, ERROR; 128],
+        code: [INNER_CODE, CODE],
+        text: [INNER_TEXT, TEXT; 64],
+    }
+}
+
+/// Copies what a call's `err` says, for [`decode`].
+pub fn capture(probe: Probe) -> Probe {
+    probe.bind(INNER, &WRAPPED).captures(Outcome::captures())
+}
+
+pub fn decode(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
+    let outcome = Outcome::read(bytes);
+    say(Caught { code: outcome.code(), text: outcome.text(), ty: outcome.ty() }, fragment);
+}
+
 /// Says that the span failed, if there was an error.
 pub fn say(caught: Caught<'_>, fragment: &mut Fragment<'_>) -> bool {
     let Some(name) = name(caught) else { return false };
@@ -34,12 +53,7 @@ pub fn say(caught: Caught<'_>, fragment: &mut Fragment<'_>) -> bool {
 
 /// None where there is no error.
 pub fn name(caught: Caught<'_>) -> Option<&[u8]> {
-    let ty = match caught.ty.state() {
-        // There is an error, and its type could not be found out.
-        State::Unreadable => b"_OTHER",
-        _ if caught.ty.bytes() == b"?" => b"_OTHER",
-        _ => caught.ty.some()?,
-    };
+    let ty = caught.ty.error_type()?;
     if let Some(code) = caught.code.integer() {
         return Some(broker(code).map_or(ty, str::as_bytes));
     }

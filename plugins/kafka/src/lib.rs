@@ -20,9 +20,7 @@ mod send;
 #[cfg(test)]
 mod tests;
 
-use uprobed_sdk::{
-    Declaration, Group, Limits, Manifest, Plugin, Probe, Row, SettingKind, Target, go_minor, names, setting,
-};
+use uprobed_sdk::{Declaration, Group, Limits, Manifest, Plugin, Probe, Row, SettingKind, Target, need_go, setting};
 
 /// Indices of the groups.
 mod group {
@@ -57,11 +55,11 @@ impl Plugin for Kafka {
         Row { probe: receive::call, decode: receive::decode_call },
         Row { probe: receive::done, decode: receive::decode_done },
         Row { probe: commit::call, decode: commit::decode_call },
-        Row { probe: commit::done, decode: commit::decode_done },
+        Row { probe: commit::done, decode: error::decode },
         Row { probe: request::produce, decode: request::decode_produce },
         Row { probe: request::produced, decode: request::decode_produced },
         Row { probe: request::commit, decode: request::decode_commit },
-        Row { probe: request::committed, decode: request::decode_committed },
+        Row { probe: request::committed, decode: error::decode },
         Row { probe: send::connection_call, decode: send::decode_connection_call },
         Row { probe: send::connection_done, decode: send::decode_connection_done },
         Row { probe: receive::connection_call, decode: receive::decode_connection_call },
@@ -92,11 +90,7 @@ impl Plugin for Kafka {
     fn facts(_: &Target) {}
 
     fn manifest(target: &Target, mut probes: Vec<Probe>) -> Result<Manifest, String> {
-        match go_minor(target) {
-            Some(18..) => {}
-            Some(minor) => return Err(format!("go 1.{minor} is too old, 1.18 is needed")),
-            None => return Err("not a Go program".into()),
-        }
+        need_go(target, 18)?;
         if setting(target, "keys") == Some("false") {
             for probe in &mut probes {
                 probe.captures.retain(|capture| capture.name != KEY);
@@ -110,14 +104,10 @@ impl Plugin for Kafka {
                 }
             }
         }
+        let manifest = Manifest::for_go("uprobed/kafka", env!("CARGO_PKG_VERSION"), probes, keys::KEYS);
         Ok(Manifest {
-            name: "uprobed/kafka".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            schema_url: Some(names::SCHEMA_URL.into()),
             library: MODULE.into(),
             library_versions: "0.4.20 and later".into(),
-            modules: Vec::new(),
-            context_types: names::CONTEXT_TYPES.iter().map(|name| (*name).into()).collect(),
             groups: vec![
                 Group::optional("writer"),
                 Group::optional("partition").needs(&[group::WRITER]),
@@ -130,12 +120,10 @@ impl Plugin for Kafka {
                 Group::optional("client produce"),
                 Group::optional("client fetch"),
             ],
-            probes,
             offsets: client::offsets(),
-            keys: keys::KEYS.iter().map(|key| (*key).into()).collect(),
             // A reader may wait for a day for its next message.
-            limits: Limits { event_bytes: 3072, open_seconds: 24 * 60 * 60 },
-            capabilities: Vec::new(),
+            limits: Limits { open_seconds: 24 * 60 * 60, ..manifest.limits },
+            ..manifest
         })
     }
 }

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use uprobed_sdk::net::{address, host_and_port, write_address};
-use uprobed_sdk::{Field, Fragment, Kind, State};
+use uprobed_sdk::net::host_and_port;
+use uprobed_sdk::{Field, Fragment, Key, Kind, State, w3c};
 
 use crate::keys;
 
@@ -29,15 +29,31 @@ impl Operation {
         fragment.text(keys::OPERATION_TYPE, self.kind);
     }
 
-    /// The topic, and the span's name with it.
-    pub fn destination(self, topic: &[u8], fragment: &mut Fragment<'_>) {
+    /// The topic, if it is known, and the span's name with it.
+    pub fn destination(self, topic: Option<&[u8]>, fragment: &mut Fragment<'_>) {
+        let Some(topic) = topic else { return };
         fragment.name(&[self.name.as_bytes(), b" ", topic]);
         fragment.text(keys::DESTINATION, topic);
     }
 }
 
-pub fn partition(partition: i64, fragment: &mut Fragment<'_>) {
+pub fn partition(partition: Field<'_>, fragment: &mut Fragment<'_>) {
+    let Some(partition) = partition.integer() else { return };
     fragment.text_with(keys::PARTITION, |out| write!(out, "{partition}").expect("a vector takes every write"));
+}
+
+/// An integer that may not be known.
+pub fn number(key: Key, number: Field<'_>, fragment: &mut Fragment<'_>) {
+    if let Some(number) = number.integer() {
+        fragment.integer(key, number);
+    }
+}
+
+/// The context that a message carries, if it does.
+pub fn link(traceparent: Field<'_>, fragment: &mut Fragment<'_>) {
+    if let Some(context) = w3c::traceparent(traceparent.bytes()) {
+        fragment.link(context);
+    }
 }
 
 /// The topic of all messages, if they are few enough to be known.
@@ -49,23 +65,15 @@ pub fn common<'a>(topics: &[Field<'a>], count: Option<i64>) -> Option<&'a [u8]> 
 
 /// The broker that the program was told, `host:port`.
 pub fn server(broker: Field<'_>, fragment: &mut Fragment<'_>) {
-    let (host, port) = host_and_port(broker.bytes());
-    if host.is_empty() || broker.state() == State::Cut {
-        return;
-    }
-    fragment.text(keys::SERVER_ADDRESS, host);
-    if let Some(port) = port {
-        fragment.integer(keys::SERVER_PORT, port.into());
+    if broker.state() != State::Cut {
+        let (host, port) = host_and_port(broker.bytes());
+        fragment.host([keys::SERVER_ADDRESS, keys::SERVER_PORT], host, port);
     }
 }
 
 /// The broker at the other end of a connection.
 pub fn peer(ip: Field<'_>, port: Field<'_>, fragment: &mut Fragment<'_>) {
-    let Some(address) = address(ip.bytes()) else { return };
-    fragment.text_with(keys::NETWORK_PEER_ADDRESS, |out| write_address(out, address));
-    if let Some(port) = port.integer() {
-        fragment.integer(keys::NETWORK_PEER_PORT, port);
-    }
+    fragment.end([keys::NETWORK_PEER_ADDRESS, keys::NETWORK_PEER_PORT], ip, port);
 }
 
 pub fn client(client: Field<'_>, fragment: &mut Fragment<'_>) {

@@ -4,7 +4,7 @@
 //! because something was settled, one commit. A reader fetches ahead on goroutines of its own, through `(*Conn).ReadBatchWith`; that is no
 //! span, as the conventions demand, and so a program's own batches, which come from there too, are none either.
 
-use uprobed_sdk::{Correlation, Fragment, Kind, Probe, w3c};
+use uprobed_sdk::{Correlation, Fragment, Kind, Probe};
 
 use crate::error::{self, Caught};
 use crate::message::{self, POLL};
@@ -78,8 +78,7 @@ pub fn connection_call() -> Probe {
     Probe::entry("connection receive", &["github.com/segmentio/kafka-go.(*Conn).ReadMessage"], arguments)
         .group(group::CONNECTION_READ)
         .starts(CONNECTION, Correlation::Frame)
-        .bind("tcp", &["c.conn.(*net.TCPConn)", "c.conn.(*crypto/tls.Conn).conn.(*net.TCPConn)"])
-        .bind("remote", &["tcp.conn.fd.raddr.(*net.TCPAddr)"])
+        .tcp(&["c.conn"])
         .captures(ConnectionCall::captures())
         .inherits()
 }
@@ -98,9 +97,7 @@ pub fn connection_done() -> Probe {
 pub fn decode_call(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let call = Call::read(bytes);
     POLL.begin(Kind::Client, fragment);
-    if let Some(topic) = call.topic().some() {
-        POLL.destination(topic, fragment);
-    }
+    POLL.destination(call.topic().some(), fragment);
     message::group(call.group(), fragment);
     if call.brokers().integer() == Some(1) {
         message::server(call.broker(), fragment);
@@ -120,33 +117,19 @@ pub fn decode_done(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
             return;
         }
     }
-    if let Some(topic) = done.topic().some() {
-        POLL.destination(topic, fragment);
-    }
-    if let Some(partition) = done.partition().integer() {
-        message::partition(partition, fragment);
-    }
-    if let Some(offset) = done.offset().integer() {
-        fragment.integer(keys::OFFSET, offset);
-    }
-    if let Some(size) = done.size().integer() {
-        fragment.integer(keys::BODY_SIZE, size);
-    }
+    POLL.destination(done.topic().some(), fragment);
+    message::partition(done.partition(), fragment);
+    message::number(keys::OFFSET, done.offset(), fragment);
+    message::number(keys::BODY_SIZE, done.size(), fragment);
     message::key(done.key(), fragment);
-    if let Some(context) = w3c::traceparent(done.context().bytes()) {
-        fragment.link(context);
-    }
+    message::link(done.context(), fragment);
 }
 
 pub fn decode_connection_call(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let call = ConnectionCall::read(bytes);
     POLL.begin(Kind::Client, fragment);
-    if let Some(topic) = call.topic().some() {
-        POLL.destination(topic, fragment);
-    }
-    if let Some(partition) = call.partition().integer() {
-        message::partition(partition, fragment);
-    }
+    POLL.destination(call.topic().some(), fragment);
+    message::partition(call.partition(), fragment);
     message::client(call.client(), fragment);
     message::peer(call.peer_address(), call.peer_port(), fragment);
 }

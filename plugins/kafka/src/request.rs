@@ -50,15 +50,6 @@ uprobed_sdk::captures! {
     }
 }
 
-uprobed_sdk::captures! {
-    /// What the coordinator answered.
-    struct Committed {
-        ty: [error::INNER, error::ERROR; 128],
-        code: [error::INNER_CODE, error::CODE],
-        text: [error::INNER_TEXT, error::TEXT; 64],
-    }
-}
-
 /// A batch goes to the broker; again for every attempt. Topic and partition are one struct, which in registers is no different; another
 /// type, within a function, has the same name.
 pub fn produce() -> Probe {
@@ -96,8 +87,7 @@ pub fn commit() -> Probe {
     Probe::entry("commit request", &["github.com/segmentio/kafka-go.(*timeoutCoordinator).offsetCommit"], arguments)
         .group(group::COMMIT_REQUEST)
         .starts(COMMIT_SPAN, Correlation::Frame)
-        .bind("tcp", &["t.conn.conn.(*net.TCPConn)", "t.conn.conn.(*crypto/tls.Conn).conn.(*net.TCPConn)"])
-        .bind("remote", &["tcp.conn.fd.raddr.(*net.TCPAddr)"])
+        .tcp(&["t.conn.conn"])
         .captures(Commit::captures())
         .inherits()
 }
@@ -105,28 +95,18 @@ pub fn commit() -> Probe {
 /// The coordinator has answered.
 pub fn committed() -> Probe {
     let results = "_ github.com/segmentio/kafka-go.offsetCommitResponseV2, err interface";
-    Probe::returns("commit answered", &["github.com/segmentio/kafka-go.(*timeoutCoordinator).offsetCommit"], results)
-        .group(group::COMMIT_REQUEST)
-        .ends(COMMIT_SPAN, Correlation::Frame)
-        .bind(error::INNER, &error::WRAPPED)
-        .captures(Committed::captures())
+    let function = "github.com/segmentio/kafka-go.(*timeoutCoordinator).offsetCommit";
+    let probe = Probe::returns("commit answered", &[function], results);
+    error::capture(probe.group(group::COMMIT_REQUEST).ends(COMMIT_SPAN, Correlation::Frame))
 }
 
 pub fn decode_produce(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let produce = Produce::read(bytes);
     PRODUCE.begin(Kind::Client, fragment);
-    if let Some(topic) = produce.topic().some() {
-        PRODUCE.destination(topic, fragment);
-    }
-    if let Some(partition) = produce.partition().integer() {
-        message::partition(partition, fragment);
-    }
-    if let Some(count) = produce.count().integer() {
-        fragment.integer(keys::BATCH_COUNT, count);
-    }
-    if let Some(bytes) = produce.bytes().integer() {
-        fragment.integer(keys::ENVELOPE_SIZE, bytes);
-    }
+    PRODUCE.destination(produce.topic().some(), fragment);
+    message::partition(produce.partition(), fragment);
+    message::number(keys::BATCH_COUNT, produce.count(), fragment);
+    message::number(keys::ENVELOPE_SIZE, produce.bytes(), fragment);
     message::server(produce.broker(), fragment);
     message::client(produce.client(), fragment);
 }
@@ -149,22 +129,13 @@ pub fn decode_commit(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) 
     if commit.topics().integer() != Some(1) {
         return;
     }
-    if let Some(topic) = commit.topic().some() {
-        COMMIT.destination(topic, fragment);
-    }
+    COMMIT.destination(commit.topic().some(), fragment);
     if commit.partitions().integer() != Some(1) {
         return;
     }
-    if let Some(partition) = commit.partition().integer() {
-        message::partition(partition, fragment);
-    }
+    message::partition(commit.partition(), fragment);
     // What is committed is the offset of the next message; the conventions want that of the message.
     if let Some(offset) = commit.offset().integer() {
         fragment.integer(keys::OFFSET, offset - 1);
     }
-}
-
-pub fn decode_committed(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
-    let committed = Committed::read(bytes);
-    error::say(Caught { code: committed.code(), text: committed.text(), ty: committed.ty() }, fragment);
 }

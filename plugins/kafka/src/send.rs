@@ -116,8 +116,7 @@ pub fn connection_call() -> Probe {
     Probe::entry("connection send", &["github.com/segmentio/kafka-go.(*Conn).writeCompressedMessages"], arguments)
         .group(group::CONNECTION_WRITE)
         .starts(CONNECTION, Correlation::Frame)
-        .bind("tcp", &["c.conn.(*net.TCPConn)", "c.conn.(*crypto/tls.Conn).conn.(*net.TCPConn)"])
-        .bind("remote", &["tcp.conn.fd.raddr.(*net.TCPAddr)"])
+        .tcp(&["c.conn"])
         .captures(ConnectionCall::captures())
         .inherits()
 }
@@ -139,9 +138,7 @@ pub fn decode_call(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     SEND.begin(kind(call.first_context()), fragment);
     let count = call.count().integer();
     let topic = call.topic().some().or_else(|| message::common(&topics, count));
-    if let Some(topic) = topic {
-        SEND.destination(topic, fragment);
-    }
+    SEND.destination(topic, fragment);
     sizes(count, call.size(), call.key(), fragment);
     message::server(call.broker(), fragment);
     message::client(call.client(), fragment);
@@ -160,12 +157,8 @@ pub fn decode_partition(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_
     if part.count().word().is_none() || part.count().word() != part.all().word() {
         return;
     }
-    if let Some(topic) = part.topic().some() {
-        SEND.destination(topic, fragment);
-    }
-    if let Some(partition) = part.partition().integer() {
-        message::partition(partition, fragment);
-    }
+    SEND.destination(part.topic().some(), fragment);
+    message::partition(part.partition(), fragment);
 }
 
 pub fn decode_done(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
@@ -184,18 +177,12 @@ pub fn decode_done(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
 pub fn decode_connection_call(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let call = ConnectionCall::read(bytes);
     SEND.begin(kind(call.context()), fragment);
-    if let Some(topic) = call.topic().some() {
-        SEND.destination(topic, fragment);
-    }
-    if let Some(partition) = call.partition().integer() {
-        message::partition(partition, fragment);
-    }
+    SEND.destination(call.topic().some(), fragment);
+    message::partition(call.partition(), fragment);
     sizes(call.count().integer(), call.size(), call.key(), fragment);
     message::client(call.client(), fragment);
     message::peer(call.peer_address(), call.peer_port(), fragment);
-    if let Some(context) = w3c::traceparent(call.context().bytes()) {
-        fragment.link(context);
-    }
+    message::link(call.context(), fragment);
 }
 
 pub fn decode_connection_done(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
@@ -203,9 +190,7 @@ pub fn decode_connection_done(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragm
     if error::say(Caught { code: done.code(), text: done.text(), ty: done.ty() }, fragment) {
         return;
     }
-    if let Some(offset) = done.offset().integer() {
-        fragment.integer(keys::OFFSET, offset);
-    }
+    message::number(keys::OFFSET, done.offset(), fragment);
 }
 
 /// A message that carries a context of its own has been created elsewhere, and this span only sends it.

@@ -1,6 +1,6 @@
 //! The connection that a call was given: which server it leads to.
 
-use uprobed_sdk::net::{address, host_and_port, port, write_address};
+use uprobed_sdk::net::{host_and_port, port};
 use uprobed_sdk::{Capture, Correlation, Field, Fragment, Probe};
 
 use crate::start::{self, Start};
@@ -100,10 +100,7 @@ pub fn bind(probe: Probe, connection: &str) -> Probe {
 
 /// Names the remote end of a connection's socket.
 fn bind_peer(probe: Probe) -> Probe {
-    probe
-        .bind("net", &["pq.c", "mysql.netConn", "pgx5.conn.pgConn.conn", "pgx4.conn.pgConn.conn"])
-        .bind("tcp", &["net.(*net.TCPConn)", "net.(*crypto/tls.Conn).conn.(*net.TCPConn)"])
-        .bind("remote", &["tcp.conn.fd.raddr.(*net.TCPAddr)"])
+    probe.bind("net", &["pq.c", "mysql.netConn", "pgx5.conn.pgConn.conn", "pgx4.conn.pgConn.conn"]).tcp(&["net"])
 }
 
 pub fn decode(_: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
@@ -144,11 +141,7 @@ impl<'a> Connection<'a> {
             namespace: self.namespace(),
         };
         server.say(operation, fragment);
-        let Some(address) = address(self.peer_address().bytes()) else { return };
-        fragment.text_with(keys::NETWORK_PEER_ADDRESS, |out| write_address(out, address));
-        if let Some(port) = self.peer_port().integer() {
-            fragment.integer(keys::NETWORK_PEER_PORT, port);
-        }
+        fragment.end([keys::NETWORK_PEER_ADDRESS, keys::NETWORK_PEER_PORT], self.peer_address(), self.peer_port());
     }
 }
 

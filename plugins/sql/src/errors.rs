@@ -1,6 +1,6 @@
 //! How a call ended.
 
-use uprobed_sdk::{Field, Fragment, Probe, State, Status};
+use uprobed_sdk::{Field, Fragment, Probe, Status};
 
 use crate::{Facts, keys};
 
@@ -95,15 +95,12 @@ fn name(sentinel: Field<'_>) -> Option<&'static str> {
 }
 
 pub fn say(outcome: &Outcome<'_>, fragment: &mut Fragment<'_>) {
-    let kind: &[u8] = match (outcome.kind().state(), outcome.kind().bytes()) {
-        // There is an error, and its type could not be found out.
-        (State::Unreadable, _) | (_, b"?") => b"_OTHER",
-        (_, DEADLINE) => b"context.DeadlineExceeded",
-        (_, kind) => name(outcome.sentinel()).map_or(kind, str::as_bytes),
+    let Some(kind) = outcome.kind().error_type() else { return };
+    let kind = match kind {
+        b"_OTHER" => kind,
+        DEADLINE => b"context.DeadlineExceeded",
+        kind => name(outcome.sentinel()).map_or(kind, str::as_bytes),
     };
-    if kind.is_empty() {
-        return;
-    }
     fragment.status(Status::Error);
     let number = outcome.number_code().integer().map(|number| number.to_string());
     let code = outcome.text_code().some().or(number.as_deref().map(str::as_bytes));

@@ -22,7 +22,7 @@ mod systems;
 mod tests;
 
 use settings::{Facts, QueryText};
-use uprobed_sdk::{Declaration, Group, Limits, Manifest, Plugin, Probe, Row, Target, go_minor, names};
+use uprobed_sdk::{Declaration, Group, Manifest, Plugin, Probe, Row, Target, need_go};
 
 /// A call, from its beginning to its return.
 const SPAN: &str = "call";
@@ -97,11 +97,7 @@ impl Plugin for Sql {
     }
 
     fn manifest(target: &Target, mut probes: Vec<Probe>) -> Result<Manifest, String> {
-        match go_minor(target) {
-            Some(18..) => {}
-            Some(minor) => return Err(format!("go 1.{minor} is too old, 1.18 is needed")),
-            None => return Err("not a Go program".into()),
-        }
+        need_go(target, 18)?;
         let facts = Facts::of(target);
         for capture in probes.iter_mut().flat_map(|probe| &mut probe.captures).filter(|it| it.name == "statement") {
             capture.limit = facts.query_limit;
@@ -109,25 +105,17 @@ impl Plugin for Sql {
         if !facts.until_closed {
             probes.retain(|probe| probe.group != group::ROWS);
         }
+        let manifest = Manifest::for_go("uprobed/sql", env!("CARGO_PKG_VERSION"), probes, keys::KEYS);
         Ok(Manifest {
-            name: "uprobed/sql".into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            schema_url: Some(names::SCHEMA_URL.into()),
             library: "database/sql".into(),
             library_versions: "1.18 and later".into(),
-            modules: Vec::new(),
-            context_types: names::CONTEXT_TYPES.iter().map(|name| (*name).into()).collect(),
             groups: vec![
                 Group::optional("calls"),
                 Group::optional("connections").needs(&[group::CALLS]),
                 Group::optional("transactions"),
                 Group::optional("rows").needs(&[group::CALLS]),
             ],
-            probes,
-            offsets: Vec::new(),
-            keys: keys::KEYS.iter().map(|key| (*key).into()).collect(),
-            limits: Limits { event_bytes: 3072, open_seconds: 3600 },
-            capabilities: Vec::new(),
+            ..manifest
         })
     }
 }

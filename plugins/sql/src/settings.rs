@@ -4,8 +4,6 @@ use std::fmt::Display;
 
 use uprobed_sdk::{Declaration, SettingKind, Target, setting, setting_table};
 
-use crate::statement::Dialect;
-
 /// What is shown of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueryText {
@@ -74,9 +72,5 @@ impl Facts {
             query_limit: limit.map_or(LONGEST, |limit: u32| limit.clamp(SHORTEST, LONGEST)),
             systems: systems.collect(),
         }
-    }
-
-    pub fn dialect(&self, system: &str) -> Dialect {
-        Dialect::of(system)
     }
 }

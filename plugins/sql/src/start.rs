@@ -3,7 +3,7 @@
 use uprobed_sdk::{Capture, Field, Fragment, Kind, Probe, State};
 
 use crate::connection::Server;
-use crate::statement::{REST, Statement};
+use crate::statement::{Dialect, REST, Statement};
 use crate::{Facts, QueryText, keys, systems};
 
 uprobed_sdk::captures! {
@@ -104,7 +104,7 @@ fn decode(facts: &Facts, before: &str, bytes: &[u8], fragment: &mut Fragment<'_>
         return fragment.name(&[if before.is_empty() { system.as_bytes() } else { before.as_bytes() }]);
     }
     let is_cut = raw.state() == State::Cut;
-    let statement = Statement::read(facts.dialect(system), raw.bytes(), is_cut);
+    let statement = Statement::read(Dialect::of(system), raw.bytes(), is_cut);
     match facts.query_text {
         QueryText::Sanitized => fragment.text(keys::QUERY_TEXT, &statement.text),
         QueryText::Raw => fragment.text_with(keys::QUERY_TEXT, |out| {
