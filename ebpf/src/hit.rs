@@ -87,7 +87,8 @@ fn serve(process: &Process, program: &Program, state: &mut State, thread: u32) {
     // An end that is found by words does not ask where it happens.
     let is_placeless = program.role != Role::Start as u8 && program.correlation == Correlation::Words as u8;
     if is_placeless {
-        state.place = Place { g: 0, goid: 0, depth: 0 };
+        let zero = User::zero();
+        state.place = Place { g: zero, goid: zero, depth: zero };
     } else if !find_place(program, state, thread) {
         return maps::count(counter::UNREADABLE);
     }

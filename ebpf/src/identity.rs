@@ -11,12 +11,11 @@ use uprobed_ebpf::{
 use crate::{
     hit::{User, load},
     join,
-    maps::{self, ALIASES, CONTEXTS, GOROUTINES, SPANS, count},
+    maps::{self, CONTEXTS, GOROUTINES, NO_EXIST, SPANS, count},
+    naming,
     parent::{find_parent, identify},
 };
 
-/// `BPF_NOEXIST`: fail where the key is in use.
-const NO_EXIST: u64 = 1;
 /// Spans on one goroutine whose end was not seen, found at one start.
 const ABANDONED_AT_ONCE: u32 = 3;
 /// Spans of other kinds that may be open within one that is looked for by its goroutine.
@@ -45,7 +44,7 @@ fn goroutine(process: &Process, state: &State) -> Option<&'static mut Goroutine>
 
 /// The open span with this key, if there is one.
 #[inline(always)]
-fn keyed(key: &SpanKey) -> Option<&'static mut Open> {
+pub fn keyed(key: &SpanKey) -> Option<&'static mut Open> {
     // SAFETY: entries are removed by their span's end only, and what matters in them is compared before use.
     SPANS.get_ptr_mut(key).map(|entry| unsafe { &mut *entry })
 }
@@ -78,7 +77,7 @@ fn find_key(process: &Process, program: &Program, state: &mut State) -> bool {
 
 /// The key of a span that is found by these words.
 #[inline(always)]
-fn words(process: &Process, program: &Program, state: &State, slots: [u8; 2]) -> SpanKey {
+pub fn words(process: &Process, program: &Program, state: &State, slots: [u8; 2]) -> SpanKey {
     let b = if slots[1] == NO_SLOT { 0 } else { state.word::<User>(slots[1]) };
     SpanKey { slot: process.slot, span: program.span, a: state.word::<User>(slots[0]), b }
 }
@@ -189,10 +188,10 @@ pub fn start(process: &Process, program: &Program, state: &mut State) -> bool {
 
 /// Puts the span in the place of one with the same key, whose end was not seen. False if the table is full.
 #[inline(never)]
-fn replace(state: &mut State) -> bool {
+pub fn replace(state: &mut State) -> bool {
     if let Some(left) = keyed(&state.key) {
         abandon(state, &left.context);
-        take_back(left);
+        naming::take_back(left);
     }
     SPANS.insert(&state.key, &state.open, 0).is_ok()
 }
@@ -202,7 +201,7 @@ fn replace(state: &mut State) -> bool {
 pub fn go_on(process: &Process, program: &Program, state: &mut State) -> bool {
     if program.correlation == Correlation::Words as u8 {
         find_key(process, program, state);
-        resolve_alias(state);
+        naming::resolve_alias(state);
     }
     let Some(entry) = keyed(&state.key) else {
         if program.role == Role::End as u8 {
@@ -214,111 +213,21 @@ pub fn go_on(process: &Process, program: &Program, state: &mut State) -> bool {
     if program.flags & flags::PUBLISH != 0 {
         join::publish(process, program, state);
     }
-    if program.role == Role::End as u8 {
-        end(process, state, entry);
+    if program.role == Role::End as u8 && !end(process, state, entry) {
+        count(counter::UNPAIRED);
+        return false;
     }
     if program.role != Role::Mark as u8 {
         return true;
     }
     keep(program, state, entry);
     if program.flags & flags::ALIAS != 0 {
-        alias(process, program, state, entry);
+        naming::alias(process, program, state, entry);
     }
     if program.flags & flags::RENAME != 0 {
-        rename(process, program, state, entry);
+        naming::rename(process, program, state, entry);
     }
     false
-}
-
-/// Puts the span's own key into the state, where what stands there is an alias.
-#[inline(always)]
-fn resolve_alias(state: &mut State) {
-    if keyed(&state.key).is_some() {
-        return;
-    }
-    // SAFETY: what is read is compared before use.
-    let Some(found) = (unsafe { ALIASES.get(&state.key) }) else { return };
-    copy(found, &mut state.named);
-    if open(&state.named).is_some() {
-        copy(&state.named.key, &mut state.key);
-    }
-}
-
-/// Gives the span another key beside its own, in place of the alias that it had.
-#[inline(always)]
-fn alias(process: &Process, program: &Program, state: &mut State, entry: &mut Open) {
-    forget_alias(entry);
-    state.name = words(process, program, state, program.name_slots);
-    copy(&entry.context, &mut state.named.context);
-    copy(&state.key, &mut state.named.key);
-    state.named.depth = entry.depth;
-    if ALIASES.insert(&state.name, &state.named, 0).is_ok() {
-        copy(&state.name, &mut entry.alias);
-    } else {
-        entry.alias.slot = 0;
-        count(counter::TABLES_FULL);
-    }
-}
-
-/// Gives the span another key instead of its own. What speaks of it by its key is told.
-#[inline(never)]
-fn rename(process: &Process, program: &Program, state: &mut State, entry: &mut Open) {
-    leave_goroutine(process, state, entry);
-    entry.goroutine = 0;
-    copy(entry, &mut state.open);
-    copy(&state.key, &mut state.name);
-    state.key = words(process, program, state, program.name_slots);
-    if state.key == state.name {
-        return;
-    }
-    // Under both keys for a moment, so that an end on another thread finds it.
-    if SPANS.insert(&state.key, &state.open, NO_EXIST).is_err() && !replace(state) {
-        // It stays where it was.
-        return count(counter::SPANS_FULL);
-    }
-    let _ = SPANS.remove(&state.name);
-    if state.open.is_published != 0 {
-        join::tell(state);
-    }
-    if state.open.alias.slot != 0 {
-        tell(ALIASES.get_ptr_mut(&state.open.alias), state);
-    }
-    if state.open.own_context != 0 {
-        let address = Address { slot: process.slot, zero: 0, address: state.open.own_context };
-        tell(CONTEXTS.get_ptr_mut(&address), state);
-    }
-}
-
-/// Puts the span's key into what names it.
-#[inline(always)]
-fn tell(named: Option<*mut Named>, state: &State) {
-    let Some(named) = named else { return };
-    // SAFETY: entries are removed by their span's end only, and what matters in them is compared before use.
-    let named = unsafe { &mut *named };
-    if named.context.span == state.open.context.span {
-        copy(&state.key, &mut named.key);
-    }
-}
-
-/// Removes a span's alias, unless it leads to another one by now.
-#[inline(always)]
-fn forget_alias(entry: &Open) {
-    // SAFETY: what is read is compared before use.
-    if entry.alias.slot != 0
-        && let Some(named) = unsafe { ALIASES.get(&entry.alias) }
-        && named.context.span == entry.context.span
-    {
-        let _ = ALIASES.remove(&entry.alias);
-    }
-}
-
-/// Takes back what leads to a span that is over.
-#[inline(always)]
-fn take_back(entry: &Open) {
-    if entry.is_published != 0 {
-        join::withdraw(entry);
-    }
-    forget_alias(entry);
 }
 
 /// Hands the words that a mark keeps to the span, unless one has done so before.
@@ -338,37 +247,43 @@ fn keep(program: &Program, state: &State, entry: &mut Open) {
     }
 }
 
-/// A span is current no more.
+/// The span of `state.open` is current no more.
 #[inline(always)]
-fn leave_goroutine(process: &Process, state: &mut State, entry: &Open) {
-    if entry.goroutine != 0
-        && let Some(goroutine) = goroutine_of(process, entry)
+pub fn leave_goroutine(process: &Process, state: &mut State) {
+    if state.open.goroutine != 0
+        && let Some(goroutine) = goroutine_of(process, &state.open)
     {
-        if goroutine.top.context.span != entry.context.span {
+        if goroutine.top.context.span != state.open.context.span {
             // What is open within it has lost its end: a panic went through.
-            drop_dead(goroutine, state, entry.depth + 1);
+            drop_dead(goroutine, state, state.open.depth + 1);
         }
-        if goroutine.top.context.span == entry.context.span {
-            copy(&entry.previous, &mut goroutine.top);
+        if goroutine.top.context.span == state.open.context.span {
+            copy(&state.open.previous, &mut goroutine.top);
         }
     }
 }
 
-/// Forgets a span everywhere.
+/// Forgets a span everywhere. False if another one has done so: several goroutines may end a span at once, each on its CPU, and what
+/// removes it from the table is its end.
 #[inline(always)]
-fn end(process: &Process, state: &mut State, entry: &Open) {
-    leave_goroutine(process, state, entry);
-    if entry.own_context != 0 {
-        let address = Address { slot: process.slot, zero: 0, address: entry.own_context };
+fn end(process: &Process, state: &mut State, entry: &Open) -> bool {
+    // What is removed may belong to another span at once.
+    copy(entry, &mut state.open);
+    if SPANS.remove(&state.key).is_err() {
+        return false;
+    }
+    leave_goroutine(process, state);
+    if state.open.own_context != 0 {
+        let address = Address { slot: process.slot, zero: 0, address: state.open.own_context };
         // SAFETY: what is read is compared before use.
         if let Some(named) = unsafe { CONTEXTS.get(&address) }
-            && named.context.span == entry.context.span
+            && named.context.span == state.open.context.span
         {
             let _ = CONTEXTS.remove(&address);
         }
     }
-    take_back(entry);
-    let _ = SPANS.remove(&state.key);
+    naming::take_back(&state.open);
+    true
 }
 
 /// The goroutine that a span is current on, unless its g stands for another by now.
@@ -391,7 +306,7 @@ fn drop_dead(entry: &mut Goroutine, state: &mut State, depth: u64) {
         match open(&entry.top) {
             Some(left) => {
                 abandon(state, &left.context);
-                take_back(left);
+                naming::take_back(left);
                 copy(&left.previous, &mut state.named);
                 let _ = SPANS.remove(&entry.top.key);
                 copy(&state.named, &mut entry.top);

@@ -17,7 +17,7 @@ pub const STEPS: u32 = 256;
 
 /// What a program reads.
 pub trait Target {
-    /// False if not all of it could be read.
+    /// False if not all of it could be read; then there are zeros, as `bpf_probe_read_user` leaves them (Linux 5.5).
     ///
     /// # Safety
     /// `into` must be valid for writes of `length` bytes.
@@ -25,6 +25,12 @@ pub trait Target {
 
     /// `value` masked so that nobody can optimize the mask away: the verifier needs to see it.
     fn bound(value: u64, mask: u64) -> u64;
+
+    /// 0, for several words in a row: a 0 that the compiler knows would become a call of memset, byte by byte in the kernel.
+    #[inline(always)]
+    fn zero() -> u64 {
+        Self::bound(0, u64::MAX)
+    }
 }
 
 /// What to do after a step.
@@ -272,19 +278,17 @@ fn dynamic_type<T: Target>(target: &mut T, state: &mut State, op: &Op) {
 /// An address of 4 or 16 bytes, in its 16-byte form (RFC 4291, 2.5.5.2).
 #[inline(always)]
 fn join_address<T: Target>(target: &mut T, state: &mut State, op: &Op, pointer: u64, length: u64) {
-    let mut address = [0u64; 2];
-    // SAFETY: `address` is 16 bytes.
-    let read = unsafe {
-        match length {
-            4 => {
-                address[1] = 0xffff_0000;
-                target.read(pointer, address.as_mut_ptr().cast::<u8>().add(12), 4)
-            }
-            16 => target.read(pointer, address.as_mut_ptr().cast(), 16),
-            _ => false,
+    let address = match length {
+        4 => {
+            let mut last = 0u32;
+            // SAFETY: `last` is 4 bytes.
+            let is_read = unsafe { target.read(pointer, (&raw mut last).cast(), 4) };
+            is_read.then_some([0, 0xffff_0000 | u64::from(last) << 32])
         }
+        16 => words(target, pointer),
+        _ => None,
     };
-    if read {
+    if let Some(address) = address {
         let end = T::bound(op.a.into(), 1) as usize;
         // SAFETY: there are two ends, and the index is masked with 1.
         unsafe { *state.join.addresses.as_mut_ptr().add(end) = address };

@@ -26,15 +26,14 @@ pub fn publish(process: &Process, program: &Program, state: &mut State) {
         entry.is_published = 0;
     }
     set_key(process, program, state, false);
-    copy(&entry.context, &mut state.published.context);
-    copy(&state.key, &mut state.published.key);
+    copy(&entry.context, &mut state.published.named.context);
+    copy(&state.key, &mut state.published.named.key);
     state.published.ambiguous = 0;
     // SAFETY: what is read is compared before use.
     if let Some(other) = unsafe { PUBLISHED.get(&state.open.published) }
-        && other.context.span != entry.context.span
+        && other.named.context.span != entry.context.span
     {
-        copy(&other.context, &mut state.named.context);
-        copy(&other.key, &mut state.named.key);
+        copy(&other.named, &mut state.named);
         if open(&state.named).is_some() {
             state.published.ambiguous = 1;
             count(counter::AMBIGUOUS);
@@ -55,20 +54,9 @@ pub fn withdraw(entry: &Open) {
     add_publishers(-1);
     // SAFETY: what is read is compared before use.
     if let Some(published) = unsafe { PUBLISHED.get(&entry.published) }
-        && published.context.span == entry.context.span
+        && published.named.context.span == entry.context.span
     {
         let _ = PUBLISHED.remove(&entry.published);
-    }
-}
-
-/// Tells what the span of `state.open` published that its key is another now.
-#[inline(always)]
-pub fn tell(state: &State) {
-    let Some(published) = PUBLISHED.get_ptr_mut(&state.open.published) else { return };
-    // SAFETY: only the span's own probes write here; what is read is compared before use.
-    let published = unsafe { &mut *published };
-    if published.context.span == state.open.context.span {
-        copy(&state.key, &mut published.key);
     }
 }
 
@@ -99,8 +87,7 @@ pub fn adopt(process: &Process, program: &Program, state: &mut State) -> bool {
     set_key(process, program, state, true);
     // SAFETY: what is read is compared before use.
     let Some(found) = (unsafe { PUBLISHED.get(&state.open.published) }) else { return false };
-    copy(&found.context, &mut state.named.context);
-    copy(&found.key, &mut state.named.key);
+    copy(&found.named, &mut state.named);
     found.ambiguous == 0 && open(&state.named).is_some()
 }
 

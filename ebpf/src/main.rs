@@ -3,7 +3,7 @@
 //!
 //! - `maps`: the tables, all bounded, and the counters of what had to be left out;
 //! - `hit`: from a hit to a record;
-//! - `identity`: goroutines and open spans; `parent`: whose children they are;
+//! - `identity`: goroutines and open spans; `naming`: what else a span is found by; `parent`: whose children they are;
 //! - `join`: spans of two processes of this machine;
 //! - `context`: new ids.
 #![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
@@ -18,6 +18,8 @@ mod identity;
 mod join;
 #[cfg(target_arch = "bpf")]
 mod maps;
+#[cfg(target_arch = "bpf")]
+mod naming;
 #[cfg(target_arch = "bpf")]
 mod parent;
 

@@ -12,6 +12,8 @@ use uprobed_ebpf::{
 };
 
 const NO_PREALLOC: u32 = 1;
+/// `BPF_NOEXIST` of an insertion: fail where the key is in use.
+pub const NO_EXIST: u64 = 1;
 
 #[map]
 pub static PROCESSES: HashMap<u32, Process> = HashMap::with_max_entries(4096, 0);

@@ -242,16 +242,14 @@ pub struct Program {
     pub channel: u32,
     /// The binary that it is for, by the host's number.
     pub binary: u32,
-    /// Where the parent's context is in registers: slots with its itab and its data word; `parent_context` is none then.
-    pub parent_words: [u8; 2],
-    pub padding: [u8; 2],
     pub role: u8,
     pub correlation: u8,
     pub key_slots: [u8; 2],
     /// Slots that the start or the mark keeps, `NO_SLOT` where none.
     pub keep: [u8; KEPT],
-    /// Slot with the *address of* the `context.Context` (two words) for the parent; the data word of the own context.
-    pub parent_context: u8,
+    /// The `context.Context` for the parent: slots with its itab and its data word or, if the second is `NO_SLOT`, one with its address.
+    pub parent_context: [u8; 2],
+    /// Slot with the data word of the own context.
     pub own_context: u8,
     /// The capture that holds a traceparent.
     pub traceparent: u8,

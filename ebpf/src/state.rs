@@ -279,12 +279,13 @@ impl State {
             return None;
         }
         // The scratch space's last words are beyond any group; what is longer than the key there is zero.
+        let zero = T::zero();
         // SAFETY: the place is inside `scratch`, aligned, and KEY_BYTES long.
         let bytes = unsafe {
             let at = self.scratch.as_mut_ptr().add(KEY_AT).cast::<u64>();
-            at.write(0);
-            at.add(1).write(0);
-            at.add(2).write(0);
+            at.write(zero);
+            at.add(1).write(zero);
+            at.add(2).write(zero);
             if !target.read(pointer, at.cast(), length as u32) {
                 return None;
             }

@@ -191,8 +191,7 @@ pub struct JoinKey {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Published {
-    pub context: SpanContext,
-    pub key: SpanKey,
+    pub named: Named,
     /// Two spans claimed the same connection.
     pub ambiguous: u64,
 }

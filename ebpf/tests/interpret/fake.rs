@@ -33,12 +33,13 @@ impl Fake {
 
 impl Target for Fake {
     unsafe fn read(&mut self, address: u64, into: *mut u8, length: u32) -> bool {
-        for index in 0..u64::from(length) {
-            let Some(byte) = self.memory.get(&address.wrapping_add(index)) else { return false };
-            // SAFETY: the caller's buffer is `length` bytes.
-            unsafe { *into.add(index as usize) = *byte };
-        }
-        true
+        let bytes: Option<Vec<u8>> =
+            (0..u64::from(length)).map(|index| self.memory.get(&address.wrapping_add(index)).copied()).collect();
+        let is_read = bytes.is_some();
+        let bytes = bytes.unwrap_or_else(|| vec![0; length as usize]);
+        // SAFETY: the caller's buffer is `length` bytes.
+        unsafe { into.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        is_read
     }
 
     fn bound(value: u64, mask: u64) -> u64 {

@@ -46,7 +46,7 @@ pub fn compile(
     let (correlation, key_slots) = compiler.key()?;
     let (name_flag, name_slots) = compiler.name()?;
     let (keep, keeps) = compiler.keep()?;
-    let (parent_context, parent_words) = compiler.parent_context()?;
+    let parent_context = compiler.parent_context()?;
     let own_context = compiler.own_context()?;
     let (captures, bytes) = compiler.captures()?;
     // Last, so that what only an adoption needs can be passed over.
@@ -75,7 +75,6 @@ pub fn compile(
     program.name_slots = name_slots;
     program.keep = keep;
     program.parent_context = parent_context;
-    program.parent_words = parent_words;
     program.own_context = own_context;
     program.traceparent = probe.traceparent.and_then(|index| u8::try_from(index).ok()).unwrap_or(NO_SLOT);
     let bytes = size_of::<Record>() as u32 + bytes;
@@ -157,9 +156,9 @@ impl Compiler<'_, '_> {
     }
 
     /// The slot of its address, or those of its two words where it is in registers.
-    fn parent_context(&mut self) -> Result<(u8, [u8; 2]), Skip> {
-        let nowhere = [NO_SLOT; 2];
-        let Some(text) = &self.probe.parent_context else { return Ok((NO_SLOT, nowhere)) };
+    fn parent_context(&mut self) -> Result<[u8; 2], Skip> {
+        let mut slots = [NO_SLOT; 2];
+        let Some(text) = &self.probe.parent_context else { return Ok(slots) };
         let path = [Path::parse(text)?];
         self.prepare(&path, false)?;
         let value = self.alternatives("the parent's context", &path, |_, value| {
@@ -170,12 +169,11 @@ impl Compiler<'_, '_> {
             };
             if matches!(value.ty.kind(), Kind::Interface { .. }) { Ok(value) } else { Err(wanted(&value)) }
         })?;
-        let Place::Pieces(pieces) = &value.place else { return Ok((self.slot_of(&value)?, nowhere)) };
-        let mut words = nowhere;
-        for (slot, offset) in words.iter_mut().zip([0, 8]) {
+        let Place::Pieces(pieces) = &value.place else { return Ok([self.slot_of(&value)?, NO_SLOT]) };
+        for (slot, offset) in slots.iter_mut().zip([0, 8]) {
             *slot = self.at(Target::Abort).piece(&within(pieces, offset, 8), &value.trail)?;
         }
-        Ok((NO_SLOT, words))
+        Ok(slots)
     }
 
     fn own_context(&mut self) -> Result<u8, Skip> {

@@ -14,8 +14,7 @@ pub fn disassemble(program: &Program) -> String {
         ("key", program.key_slots.as_slice()),
         ("keep", &program.keep),
         ("name", &program.name_slots),
-        ("parent context", &[program.parent_context]),
-        ("parent context", &program.parent_words),
+        ("parent context", &program.parent_context),
         ("own context", &[program.own_context]),
     ];
     for (name, slots) in slots {

@@ -66,20 +66,20 @@ impl Tables {
         remove(&mut self.aliases, |key, _| key.slot == slot);
         remove(&mut self.goroutines, |key, _| key.slot == slot);
         remove(&mut self.contexts, |key, _| key.slot == slot);
-        remove(&mut self.published, |_, value| value.key.slot == slot);
+        remove(&mut self.published, |_, value| value.named.key.slot == slot);
     }
 
     /// Removes spans older than `time`, and contexts and joins whose span is gone. Gives the number of spans.
     pub fn sweep(&mut self, time: u64) -> usize {
         let removed = remove(&mut self.spans, |_, open| open.time < time);
         let spans = &self.spans;
-        let is_gone = |key: &SpanKey, span: u64| match spans.get(&Shared(*key), 0) {
-            Ok(open) => open.0.context.span != span,
+        let is_gone = |named: &Named| match spans.get(&Shared(named.key), 0) {
+            Ok(open) => open.0.context.span != named.context.span,
             Err(_) => true,
         };
-        remove(&mut self.aliases, |_, named| is_gone(&named.key, named.context.span));
-        remove(&mut self.contexts, |_, named| is_gone(&named.key, named.context.span));
-        remove(&mut self.published, |_, published| is_gone(&published.key, published.context.span));
+        remove(&mut self.aliases, |_, named| is_gone(named));
+        remove(&mut self.contexts, |_, named| is_gone(named));
+        remove(&mut self.published, |_, published| is_gone(&published.named));
         removed
     }
 }

@@ -19,7 +19,11 @@ impl Target for Memory {
     unsafe fn read(&mut self, address: u64, into: *mut u8, length: u32) -> bool {
         // SAFETY: the caller says that `into` is valid for `length` bytes.
         let into = unsafe { std::slice::from_raw_parts_mut(into, length as usize) };
-        self.0.read_exact_at(into, address).is_ok()
+        let is_read = self.0.read_exact_at(into, address).is_ok();
+        if !is_read {
+            into.fill(0);
+        }
+        is_read
     }
 
     fn bound(value: u64, mask: u64) -> u64 {
