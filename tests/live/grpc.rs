@@ -73,6 +73,12 @@ fn is_exact_with_the_oldest_version() -> Result<()> {
     exact("oldest", OLDEST, &[], &KINDS, 1000).map(drop)
 }
 
+/// Who receives on a stream and who waits for its context both end it when its time is up, at times at once.
+#[test]
+fn ends_a_stream_once_that_two_goroutines_end() -> Result<()> {
+    exact("two-ends", NEWEST, &[], &["stream-wait"], 1500).map(drop)
+}
+
 #[test]
 fn is_exact_over_tls_and_with_a_pool_of_workers() -> Result<()> {
     for version in [OLDEST, MIDDLE, NEWEST] {
