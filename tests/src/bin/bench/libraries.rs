@@ -1,0 +1,109 @@
+//! gRPC, database/sql and Kafka: programs that do one thing over and over, with real servers.
+
+use std::cell::{Cell, OnceCell};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use uprobed_tests::broker::Broker;
+use uprobed_tests::databases::{DATABASE, Database};
+use uprobed_tests::process::Running;
+use uprobed_tests::programs::Program;
+
+use crate::Case;
+use crate::measure::{ANY, Bench, Load, Row, Stage, listening};
+
+const GRPC: Program = Program::new("go-bench/grpc").go("auto");
+const SQL: Program = Program::new("go-bench/sql").go("auto");
+const KAFKA: Program = Program::new("go-bench/kafka").go("auto");
+
+/// A call of `WriteMessages`; the batch that its message is sent with is a span of another kind.
+const PRODUCER: &str = "\"kind\":4,";
+
+pub const ROWS: [Row; 5] = [
+    Row { what: "a gRPC call served", library: "grpc", spans: 1.0, mark: ANY, stage: grpc_served },
+    Row { what: "a gRPC call made", library: "grpc", spans: 1.0, mark: ANY, stage: grpc_made },
+    Row { what: "a query to PostgreSQL", library: "sql", spans: 1.0, mark: ANY, stage: queried },
+    Row { what: "a message written to Kafka", library: "kafka", spans: 1.0, mark: PRODUCER, stage: written },
+    Row { what: "a message read from Kafka", library: "kafka", spans: 1.0, mark: ANY, stage: read },
+];
+
+/// Servers, each started when it is needed first.
+#[derive(Default)]
+pub struct Servers {
+    database: OnceCell<Database>,
+    broker: OnceCell<Broker>,
+    topics: Cell<u32>,
+}
+
+fn grpc_served(bench: &Bench, case: Case) -> Result<Stage> {
+    let program = GRPC.build()?;
+    let (target, address) = listening(&mut bench.target(&program, case, &[]))?;
+    let (client, load) = demand(Command::new(&program).args(["--call", &address]))?;
+    Ok(Stage { target, others: vec![client], load })
+}
+
+fn grpc_made(bench: &Bench, case: Case) -> Result<Stage> {
+    let program = GRPC.build()?;
+    let (server, address) = listening(&mut Command::new(&program))?;
+    on_demand(&mut bench.target(&program, case, &["--call", &address]), vec![server])
+}
+
+fn queried(bench: &Bench, case: Case) -> Result<Stage> {
+    let database = match bench.servers.database.get() {
+        Some(database) => database,
+        None => {
+            let directory = bench.directory.join("postgresql");
+            let made = Database::postgresql(&directory)?;
+            bench.servers.database.get_or_init(|| made)
+        }
+    };
+    let name = format!("host=127.0.0.1 port={} user=postgres dbname={DATABASE} sslmode=disable", database.port);
+    on_demand(&mut bench.target(&SQL.build()?, case, &["--database", &name]), Vec::new())
+}
+
+fn written(bench: &Bench, case: Case) -> Result<Stage> {
+    kafka(bench, case, &[])
+}
+
+fn read(bench: &Bench, case: Case) -> Result<Stage> {
+    kafka(bench, case, &["--read"])
+}
+
+fn kafka(bench: &Bench, case: Case, arguments: &[&str]) -> Result<Stage> {
+    let broker = match bench.servers.broker.get() {
+        Some(broker) => broker,
+        None => {
+            let made = Broker::start(&bench.directory)?;
+            bench.servers.broker.get_or_init(|| made)
+        }
+    };
+    let number = bench.servers.topics.replace(bench.servers.topics.get() + 1);
+    let (address, topic) = (broker.address(), format!("bench-{number}"));
+    let arguments = [&["--broker", &address, "--topic", &topic], arguments].concat();
+    on_demand(&mut bench.target(&KAFKA.build()?, case, &arguments), Vec::new())
+}
+
+fn on_demand(command: &mut Command, others: Vec<Running>) -> Result<Stage> {
+    let (target, load) = demand(command)?;
+    Ok(Stage { target, others, load })
+}
+
+/// Starts a program that works for as long as each line says, and answers with a summary.
+fn demand(command: &mut Command) -> Result<(Running, Load)> {
+    let mut running = Running::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
+    let mut stdin = running.child().stdin.take().context("the program has no standard input")?;
+    let mut stdout = BufReader::new(running.child().stdout.take().context("the program has no standard output")?);
+    let mut answer = move || {
+        let mut line = String::new();
+        stdout.read_line(&mut line).context("read from the program")?;
+        ensure!(!line.is_empty(), "the program ended");
+        Ok(line)
+    };
+    ensure!(answer()?.trim() == "ready", "the program is not ready");
+    let load = move |seconds| {
+        writeln!(stdin, "{seconds}s").context("write to the program")?;
+        serde_json::from_str(&answer()?).context("read the program's summary")
+    };
+    Ok((running, Box::new(load)))
+}
