@@ -7,7 +7,6 @@ import (
 	"log"
 	"time"
 
-	otelkafka "github.com/Trendyol/otel-kafka-konsumer"
 	"github.com/segmentio/kafka-go"
 
 	"uprobed.test/bench/work"
@@ -24,11 +23,7 @@ func main() {
 	broker := flag.String("broker", "", "address of a broker")
 	topic := flag.String("topic", "", "topic, made if there is none")
 	read := flag.Bool("read", false, "read, and not write")
-	collector := flag.String("collector", "", "host and port of a collector; with it the SDK is in use")
-	flag.Parse()
-	if *collector != "" {
-		work.Trace(*collector)
-	}
+	work.Parse()
 	connection, err := kafka.Dial("tcp", *broker)
 	if err != nil {
 		log.Fatal(err)
@@ -42,9 +37,9 @@ func main() {
 	}
 	if *read {
 		fill(writer)
-		reading(kafka.NewReader(kafka.ReaderConfig{Brokers: []string{*broker}, Topic: *topic, MaxBytes: 1 << 20}), *collector != "")
+		reading(kafka.NewReader(kafka.ReaderConfig{Brokers: []string{*broker}, Topic: *topic, MaxBytes: 1 << 20}))
 	} else {
-		writing(writer, *collector != "")
+		writing(writer)
 	}
 }
 
@@ -53,15 +48,8 @@ func message() kafka.Message {
 	return kafka.Message{Key: []byte("customer 17"), Value: make([]byte, 100)}
 }
 
-func writing(writer *kafka.Writer, traced bool) {
-	write := func(message kafka.Message) error { return writer.WriteMessages(context.Background(), message) }
-	if traced {
-		tracing, err := otelkafka.NewWriter(writer)
-		if err != nil {
-			log.Fatal(err)
-		}
-		write = func(message kafka.Message) error { return tracing.WriteMessage(context.Background(), message) }
-	}
+func writing(writer *kafka.Writer) {
+	write := writes(writer)
 	work.OnDemand(goroutines, func(int) error { return write(message()) })
 }
 
@@ -77,21 +65,8 @@ func fill(writer *kafka.Writer) {
 	}
 }
 
-func reading(reader *kafka.Reader, traced bool) {
-	read := func() error {
-		_, err := reader.ReadMessage(context.Background())
-		return err
-	}
-	if traced {
-		tracing, err := otelkafka.NewReader(reader)
-		if err != nil {
-			log.Fatal(err)
-		}
-		read = func() error {
-			_, err := tracing.ReadMessage(context.Background())
-			return err
-		}
-	}
+func reading(reader *kafka.Reader) {
+	read := reads(reader)
 	left := stock
 	work.OnDemand(1, func(int) error {
 		if left == 0 {

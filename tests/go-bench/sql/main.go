@@ -3,13 +3,10 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"flag"
 	"log"
 
-	"github.com/XSAM/otelsql"
 	"github.com/lib/pq"
-	"go.opentelemetry.io/otel/attribute"
 
 	"uprobed.test/bench/work"
 )
@@ -19,19 +16,12 @@ const goroutines = 16
 
 func main() {
 	name := flag.String("database", "", "what to connect to")
-	collector := flag.String("collector", "", "host and port of a collector; with it the SDK is in use")
-	flag.Parse()
+	work.Parse()
 	connector, err := pq.NewConnector(*name)
 	if err != nil {
 		log.Fatal(err)
 	}
-	db := sql.OpenDB(connector)
-	if *collector != "" {
-		work.Trace(*collector)
-		// One span for a query, as with uprobed.
-		once := otelsql.SpanOptions{OmitConnResetSession: true, OmitConnPrepare: true, OmitRows: true}
-		db = otelsql.OpenDB(connector, otelsql.WithSpanOptions(once), otelsql.WithAttributes(attribute.String("db.system.name", "postgresql")))
-	}
+	db := open(connector)
 	db.SetMaxOpenConns(goroutines)
 	db.SetMaxIdleConns(goroutines)
 	if _, err := db.Exec("CREATE TABLE IF NOT EXISTS items (id int PRIMARY KEY, name text)"); err != nil {

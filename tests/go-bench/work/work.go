@@ -1,20 +1,15 @@
-// Package work is what the programs of the measurement share: operations on demand, and the OpenTelemetry SDK where it is asked for.
+// Package work is what the programs of the measurement share: operations on demand and, in builds with the tag `sdk`, the OpenTelemetry
+// SDK. Builds without it have nothing of the SDK linked.
 package work
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
-	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/sdk/trace"
 )
 
 // summary is what the load generator prints, too.
@@ -54,15 +49,4 @@ func run(goroutines int, duration time.Duration, operation func(goroutine int) e
 	}
 	group.Wait()
 	return summary{done.Load(), failed.Load(), time.Since(begun).Seconds()}
-}
-
-// Trace sets the SDK up as one would: a batch processor and OTLP over HTTP to this host and port.
-func Trace(collector string) {
-	exporter, err := otlptracehttp.New(context.Background(),
-		otlptracehttp.WithEndpoint(collector), otlptracehttp.WithInsecure())
-	if err != nil {
-		panic(err)
-	}
-	otel.SetTracerProvider(trace.NewTracerProvider(trace.WithBatcher(exporter)))
-	otel.SetTextMapPropagator(propagation.TraceContext{})
 }

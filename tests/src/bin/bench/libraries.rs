@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, OnceCell};
 use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -13,15 +14,26 @@ use uprobed_tests::programs::Program;
 use crate::Case;
 use crate::measure::{ANY, Bench, Load, Row, Stage, listening};
 
+const GRPC_SERVER: Program = Program::new("go-bench/grpc/serve").go("auto");
+/// Server and client in one.
 const GRPC: Program = Program::new("go-bench/grpc").go("auto");
 const SQL: Program = Program::new("go-bench/sql").go("auto");
 const KAFKA: Program = Program::new("go-bench/kafka").go("auto");
+/// What they are built with for the SDK's runs; nothing of it is in the others.
+const SDK: &[&str] = &["-tags", "sdk"];
 
 /// A call of `WriteMessages`; the batch that its message is sent with is a span of another kind.
 const PRODUCER: &str = "\"kind\":4,";
 
-pub const ROWS: [Row; 5] = [
+pub const ROWS: [Row; 6] = [
     Row { what: "a gRPC call served", library: "grpc", spans: 1.0, mark: ANY, stage: grpc_served },
+    Row {
+        what: "a gRPC call served by a program that is a client, too",
+        library: "grpc",
+        spans: 1.0,
+        mark: ANY,
+        stage: grpc_served_by_both,
+    },
     Row { what: "a gRPC call made", library: "grpc", spans: 1.0, mark: ANY, stage: grpc_made },
     Row { what: "a query to PostgreSQL", library: "sql", spans: 1.0, mark: ANY, stage: queried },
     Row { what: "a message written to Kafka", library: "kafka", spans: 1.0, mark: PRODUCER, stage: written },
@@ -37,16 +49,22 @@ pub struct Servers {
 }
 
 fn grpc_served(bench: &Bench, case: Case) -> Result<Stage> {
-    let program = GRPC.build()?;
-    let (target, address) = listening(&mut bench.target(&program, case, &[]))?;
-    let (client, load) = demand(Command::new(&program).args(["--call", &address]))?;
+    served(bench, case, &GRPC_SERVER)
+}
+
+fn grpc_served_by_both(bench: &Bench, case: Case) -> Result<Stage> {
+    served(bench, case, &GRPC)
+}
+
+fn served(bench: &Bench, case: Case, server: &Program) -> Result<Stage> {
+    let (target, address) = listening(&mut bench.target(&build(server, case)?, case, &[]))?;
+    let (client, load) = demand(Command::new(build(&GRPC, Case::Nothing)?).args(["--call", &address]))?;
     Ok(Stage { target, others: vec![client], load })
 }
 
 fn grpc_made(bench: &Bench, case: Case) -> Result<Stage> {
-    let program = GRPC.build()?;
-    let (server, address) = listening(&mut Command::new(&program))?;
-    on_demand(&mut bench.target(&program, case, &["--call", &address]), vec![server])
+    let (server, address) = listening(&mut Command::new(build(&GRPC_SERVER, Case::Nothing)?))?;
+    on_demand(&mut bench.target(&build(&GRPC, case)?, case, &["--call", &address]), vec![server])
 }
 
 fn queried(bench: &Bench, case: Case) -> Result<Stage> {
@@ -59,7 +77,7 @@ fn queried(bench: &Bench, case: Case) -> Result<Stage> {
         }
     };
     let name = format!("host=127.0.0.1 port={} user=postgres dbname={DATABASE} sslmode=disable", database.port);
-    on_demand(&mut bench.target(&SQL.build()?, case, &["--database", &name]), Vec::new())
+    on_demand(&mut bench.target(&build(&SQL, case)?, case, &["--database", &name]), Vec::new())
 }
 
 fn written(bench: &Bench, case: Case) -> Result<Stage> {
@@ -81,7 +99,11 @@ fn kafka(bench: &Bench, case: Case, arguments: &[&str]) -> Result<Stage> {
     let number = bench.servers.topics.replace(bench.servers.topics.get() + 1);
     let (address, topic) = (broker.address(), format!("bench-{number}"));
     let arguments = [&["--broker", &address, "--topic", &topic], arguments].concat();
-    on_demand(&mut bench.target(&KAFKA.build()?, case, &arguments), Vec::new())
+    on_demand(&mut bench.target(&build(&KAFKA, case)?, case, &arguments), Vec::new())
+}
+
+fn build(program: &Program, case: Case) -> Result<PathBuf> {
+    program.clone().flags(if case == Case::Sdk { SDK } else { &[] }).build()
 }
 
 fn on_demand(command: &mut Command, others: Vec<Running>) -> Result<Stage> {
