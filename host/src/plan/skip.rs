@@ -3,6 +3,9 @@
 use super::{Bypass, Origin, arguments::ArgumentsError, path::PathError};
 use crate::binary::{self, Refusal};
 
+/// What is found of a module that is not in the program.
+pub const NOT_LINKED: &str = "not linked";
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Skip {
     #[error("not a Go program")]
@@ -100,6 +103,15 @@ pub enum Skip {
 }
 
 impl Skip {
+    /// Something is not in the program, or is left out because of something else.
+    pub fn is_absence(&self) -> bool {
+        match self {
+            Self::NoSymbol(_) | Self::Incomplete(_) | Self::NeedsGroup(_) | Self::Required(_) => true,
+            Self::Version { found, .. } => found == NOT_LINKED,
+            _ => false,
+        }
+    }
+
     /// The manifest is wrong, whatever the program: no alternative mends that.
     pub fn is_mistake(&self) -> bool {
         matches!(

@@ -1,6 +1,6 @@
 //! Which versions of modules a probe, or a known offset, is for.
 
-use super::Skip;
+use super::{Skip, skip::NOT_LINKED};
 use crate::{
     binary::{Binary, Condition},
     manifest::Requirement,
@@ -20,6 +20,6 @@ pub fn holds(requirement: &Requirement, binary: &Binary) -> Result<Option<Skip>,
     Ok((!meets).then(|| Skip::Version {
         module: module.clone(),
         versions: versions.clone(),
-        found: found.map_or_else(|| "not linked".to_owned(), str::to_owned),
+        found: found.map_or_else(|| NOT_LINKED.to_owned(), str::to_owned),
     }))
 }

@@ -15,7 +15,7 @@ use crate::{
     binary::{self, Binary, TypeNames},
     events::holds_types,
     manifest::Manifest,
-    plan::{self, Plan, PlannedProbe, Skip},
+    plan::{self, Plan, PlannedProbe, Skip, Skipped},
     plugin::{Architecture, Plugin, Target},
 };
 
@@ -74,12 +74,7 @@ impl Prepared {
         for plugin in plugins {
             let name = plugin_name(plugin);
             match part(plugin, name.clone(), binary, numbers) {
-                Ok(part) if part.plan.probes.is_empty() => {
-                    let reasons: Vec<String> =
-                        part.plan.skipped.iter().map(|skipped| format!("{}: {}", skipped.what, skipped.why)).collect();
-                    declined
-                        .push((name, if reasons.is_empty() { "nothing to probe".into() } else { reasons.join("; ") }));
-                }
+                Ok(part) if part.plan.probes.is_empty() => declined.push((name, reason(&part.plan.skipped))),
                 Ok(part) => parts.push(part),
                 Err(error) => declined.push((name, format!("{error:#}"))),
             }
@@ -142,6 +137,19 @@ impl Prepared {
         }
         let reasons: Vec<_> = self.declined.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
         reasons.join("; ")
+    }
+}
+
+/// Why no probe of a plugin can be attached, in short: what nobody calls is not linked, and what is left out with it is no reason either.
+fn reason(skipped: &[Skipped]) -> String {
+    let reasons: Vec<&Skipped> = skipped.iter().filter(|skipped| !skipped.why.is_absence()).collect();
+    match reasons[..] {
+        [] if skipped.is_empty() => "nothing to probe".into(),
+        [] => "none of its functions is linked".into(),
+        [one] => format!("{}: {}", one.what, one.why),
+        [first, ..] => {
+            format!("{}: {}, and {} more that `uprobed plan` shows", first.what, first.why, reasons.len() - 1)
+        }
     }
 }
 
