@@ -4,7 +4,7 @@ TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 # Where rustup and Go put themselves, for shells that were open before they were installed.
 export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
 
-TASKS := build demo test test-kernel fuzz matrix bench bench-large check clean
+TASKS := build demo demo-full test test-kernel fuzz matrix bench bench-large check clean
 
 .DEFAULT_GOAL := help
 .PHONY: help toolchain $(TASKS)
@@ -12,6 +12,7 @@ TASKS := build demo test test-kernel fuzz matrix bench bench-large check clean
 help:
 	@echo 'make build        target/release/uprobed and the plugins, target/plugins/*.wasm'
 	@echo 'make demo         two ordinary Go services under load, traced (root)'
+	@echo 'make demo-full    a small shop of HTTP, gRPC, PostgreSQL and Kafka, traced (root)'
 	@echo 'make test         every test, the live ones included (root)'
 	@echo 'make test-kernel  the live test on a Linux 6.1 kernel, in QEMU (root)'
 	@echo 'make fuzz         hostile input for what reads executables and statements, a minute of it for each part'

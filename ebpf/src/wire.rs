@@ -211,7 +211,7 @@ pub mod counter {
     pub const TABLES_FULL: u32 = 5;
     /// Captures whose memory could not be read.
     pub const UNREADABLE: u32 = 6;
-    /// Ends without a start: work that began before the attachment.
+    /// Ends without a start: of work that began before the attachment, or that was over already.
     pub const UNPAIRED: u32 = 7;
     /// Joins not made because two spans claimed the same connection.
     pub const AMBIGUOUS: u32 = 8;

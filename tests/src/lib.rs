@@ -6,6 +6,7 @@
 pub mod broker;
 pub mod collector;
 pub mod databases;
+pub mod demo;
 pub mod faults;
 pub mod journal;
 pub mod otlp;

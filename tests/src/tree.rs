@@ -15,6 +15,8 @@ pub struct Line {
     pub depth: usize,
     pub service: String,
     pub kind: String,
+    /// What stands behind the kind: name, status, subject, error; without the times.
+    pub says: String,
     /// `/orders/7`, whether it was printed as such or within a URL.
     pub path: String,
     /// The first number of three digits.
@@ -52,19 +54,30 @@ impl Tree {
         }
         edges
     }
+
+    /// A line a span, two blanks for each level: who did what below whom, and in which order it began.
+    pub fn outline(&self) -> String {
+        let line = |line: &Line| format!("{:1$}{2} {3} {4}\n", "", 2 * line.depth, line.service, line.kind, line.says);
+        self.lines.iter().map(line).collect()
+    }
 }
 
 fn span(line: &str) -> Line {
     const LEVEL: usize = 3;
+    // The times are right-aligned in columns that are wider than any of them.
+    const BEFORE_TIMES: &str = "   ";
     let words_begin = line.find(|c: char| !"│├└─ ".contains(c)).unwrap_or(line.len());
     let depth = line[..words_begin].chars().count() / LEVEL;
-    let mut words = line[words_begin..].split_whitespace();
+    let words = &line[words_begin..];
+    let words = words.split_once(BEFORE_TIMES).map_or(words, |(words, _)| words);
+    let mut words = words.split_whitespace();
     let (service, kind) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let rest: Vec<&str> = words.collect();
     Line {
         depth,
         service: service.to_owned(),
         kind: kind.to_owned(),
+        says: rest.join(" "),
         path: rest.iter().find_map(|word| path(word)).unwrap_or_default(),
         status: rest.iter().filter(|word| word.len() == 3).find_map(|word| word.parse().ok()),
     }
@@ -116,5 +129,17 @@ shop server GET /orders/{day}/{id} 409 /orders/n/9            0   12.3 ms  █�
             ]
         );
         assert_eq!(trees[0].lines[1].status, Some(404));
+    }
+
+    #[test]
+    fn tells_what_a_line_says_from_its_times() {
+        let text = "\
+trace 01  12.3 ms  2 spans  shop, stock
+shop client shop.Stock/Reserve OK         0   12.3 ms  ████
+└─ stock server shop.Stock/Reserve   120 µs    922 µs  ██
+";
+        let trees = read(text);
+        assert_eq!(trees[0].outline(), "shop client shop.Stock/Reserve OK\n  stock server shop.Stock/Reserve\n");
+        assert_eq!(trees[0].lines[1].status, None);
     }
 }

@@ -40,7 +40,7 @@ pub fn all(place: &Place) -> Result<()> {
 
 fn go_formatting(place: &Place) -> Result<()> {
     tools::need_go()?;
-    let unformatted = output(Command::new("gofmt").current_dir(&place.root).args(["-l", "tests"]))?;
+    let unformatted = output(Command::new("gofmt").current_dir(&place.root).args(["-l", "tests", "demo"]))?;
     ensure!(unformatted.is_empty(), "gofmt would change:\n{unformatted}");
     Ok(())
 }

@@ -20,7 +20,7 @@ use anyhow::{Result, bail};
 
 use crate::place::Place;
 
-const TASKS: &str = "build, demo, test, test-kernel, fuzz, matrix, bench, bench-large, check, clean";
+const TASKS: &str = "build, demo, demo-full, test, test-kernel, fuzz, matrix, bench, bench-large, check, clean";
 
 fn main() -> ExitCode {
     match run() {
@@ -42,6 +42,7 @@ fn run() -> Result<()> {
         Some("ebpf") => build::ebpf(&place),
         Some("plugins") => build::plugins(&place),
         Some("demo") => live::demo(&place, &rest),
+        Some("demo-full") => live::demo_full(&place, &rest),
         Some("bench") => live::bench(&place, &rest),
         Some("bench-large") => live::bench_large(&place, &rest),
         Some("test") => test::run(&place, &rest),

@@ -28,10 +28,10 @@ pub fn run(place: &Place, filters: &[String]) -> Result<()> {
     tools::need_packages(&[
         ("g++", "/usr/bin/g++"),
         ("binutils", "/usr/bin/objcopy"),
-        ("postgresql", "/usr/lib/postgresql"),
+        tools::POSTGRESQL,
         ("mariadb-server", "/usr/sbin/mariadbd"),
-        ("openjdk-17-jre-headless", "/usr/bin/java"),
-        ("maven", "/usr/bin/mvn"),
+        tools::JAVA,
+        tools::MAVEN,
     ])?;
     build::all(place)?;
     let mut tally = Tally::default();

@@ -75,8 +75,17 @@ pub fn need_root(task: &str) -> Result<()> {
     bail!("make {task} attaches probes, which takes root: sudo make {task}");
 }
 
-/// Debian packages that a task needs, by a file that each brings.
-pub fn need_packages(packages: &[(&str, &str)]) -> Result<()> {
+/// A Debian package, and a file that it brings.
+pub type Package = (&'static str, &'static str);
+
+pub const POSTGRESQL: Package = ("postgresql", "/usr/lib/postgresql");
+/// What Kafka runs on.
+pub const JAVA: Package = ("openjdk-17-jre-headless", "/usr/bin/java");
+/// What fetches Kafka.
+pub const MAVEN: Package = ("maven", "/usr/bin/mvn");
+
+/// Installs those that a task needs and that are missing.
+pub fn need_packages(packages: &[Package]) -> Result<()> {
     let missing: Vec<&str> =
         packages.iter().filter(|(_, file)| !Path::new(file).exists()).map(|(package, _)| *package).collect();
     if missing.is_empty() {

@@ -214,7 +214,7 @@ impl Summary {
             ("given_up", host.spans.given_up),
             ("ends_unobserved", host.spans.unobserved_end),
             ("dropped_by_plugin", host.spans.dropped),
-            ("begun_before", kernel.unpaired),
+            ("ends_without_start", kernel.unpaired),
             ("open_at_end", host.spans.open_at_end),
         ];
         for (name, count) in details {

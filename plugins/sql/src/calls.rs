@@ -3,7 +3,7 @@
 
 use uprobed_sdk::{Correlation, Probe, capture};
 
-use crate::{SPAN, connection, errors, group, start};
+use crate::{SPAN, connection, errors, start};
 
 /// One of them.
 #[derive(Clone, Copy, Debug)]
@@ -100,12 +100,11 @@ impl Call {
 
     /// What ends a transaction has its connection from the beginning.
     pub fn start_with_connection(&self) -> Probe {
-        connection::bind(self.begin(), "tx.dc.ci").group(group::TRANSACTIONS).captures(connection::captures())
+        connection::bind(self.begin(), "tx.dc.ci").captures(connection::captures())
     }
 
     fn begin(&self) -> Probe {
         Probe::entry(self.name, &[&self.symbol()], self.arguments)
-            .group(group::CALLS)
             .starts(SPAN, Correlation::Frame)
             .bind("pool", &[self.pool])
             .parent_context(self.context)
@@ -116,7 +115,7 @@ impl Call {
     /// It returns.
     pub fn end(&self) -> Probe {
         let probe = Probe::returns(&format!("{} ended", self.name), &[&self.symbol()], self.results);
-        errors::bind(probe).group(group::CALLS).ends(SPAN, Correlation::Frame).captures(errors::Outcome::captures())
+        errors::bind(probe).ends(SPAN, Correlation::Frame).captures(errors::Outcome::captures())
     }
 
     fn symbol(&self) -> String {

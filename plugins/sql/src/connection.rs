@@ -4,7 +4,7 @@ use uprobed_sdk::net::{host_and_port, port};
 use uprobed_sdk::{Capture, Correlation, Field, Fragment, Probe};
 
 use crate::start::{self, Start};
-use crate::{Facts, SPAN, group, keys};
+use crate::{Facts, SPAN, keys};
 
 uprobed_sdk::captures! {
     /// What drivers keep in their connections.
@@ -73,9 +73,8 @@ const ON_STATEMENT: &str = "ctx interface, ci interface";
 
 /// A connection was found for a call.
 fn probe(name: &str, function: &str, arguments: &str, connection: &str) -> Probe {
-    let probe = Probe::entry(name, &[&format!("database/sql.{function}")], arguments)
-        .group(group::CONNECTIONS)
-        .within(SPAN, Correlation::Goroutine);
+    let probe =
+        Probe::entry(name, &[&format!("database/sql.{function}")], arguments).within(SPAN, Correlation::Goroutine);
     bind_peer(bind(probe, connection)).captures(Connection::captures())
 }
 

@@ -27,14 +27,6 @@ use uprobed_sdk::{Declaration, Group, Manifest, Plugin, Probe, Row, Target, need
 /// A call, from its beginning to its return.
 const SPAN: &str = "call";
 
-/// Indices of the groups.
-mod group {
-    pub const CALLS: u32 = 0;
-    pub const CONNECTIONS: u32 = 1;
-    pub const TRANSACTIONS: u32 = 2;
-    pub const ROWS: u32 = 3;
-}
-
 struct Sql;
 
 uprobed_sdk::export!(Sql with_types_in uprobed_sdk::bindings);
@@ -103,19 +95,24 @@ impl Plugin for Sql {
             capture.limit = facts.query_limit;
         }
         if !facts.until_closed {
-            probes.retain(|probe| probe.group != group::ROWS);
+            probes.retain(|probe| !probe.name.starts_with(rows::NAME));
         }
+        let groups = groups(&mut probes);
         let manifest = Manifest::for_go("uprobed/sql", env!("CARGO_PKG_VERSION"), probes, keys::KEYS);
-        Ok(Manifest {
-            library: "database/sql".into(),
-            library_versions: "1.18 and later".into(),
-            groups: vec![
-                Group::optional("calls"),
-                Group::optional("connections").needs(&[group::CALLS]),
-                Group::optional("transactions"),
-                Group::optional("rows").needs(&[group::CALLS]),
-            ],
-            ..manifest
-        })
+        Ok(Manifest { library: "database/sql".into(), library_versions: "1.18 and later".into(), groups, ..manifest })
     }
+}
+
+/// What a program does not call is not linked into it: each function is attached or left out by itself, together with what ends it.
+fn groups(probes: &mut [Probe]) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for probe in probes {
+        let name = probe.name.trim_end_matches(" ended").trim_end_matches(" closed");
+        let index = groups.iter().position(|group| group.name == name).unwrap_or_else(|| {
+            groups.push(Group::optional(name));
+            groups.len() - 1
+        });
+        probe.group = index as u32;
+    }
+    groups
 }

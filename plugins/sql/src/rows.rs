@@ -3,13 +3,14 @@
 use uprobed_sdk::{Capture, Correlation, Fragment, Probe, capture};
 
 use crate::errors::{self, Outcome};
-use crate::{Facts, SPAN, group, keys};
+use crate::{Facts, SPAN, keys};
+
+pub const NAME: &str = "rows";
 
 /// The query has succeeded: the span goes on with its rows, whoever reads them, and its return does not end it. Every way of asking
 /// comes here.
 pub fn opened() -> Probe {
     Probe::entry("rows", &["database/sql.(*Rows).initContextClose"], "rs *database/sql.Rows")
-        .group(group::ROWS)
         .marks(SPAN, Correlation::Goroutine)
         .rename(&["rs"])
 }
@@ -18,7 +19,6 @@ pub fn opened() -> Probe {
 pub fn closed() -> Probe {
     let probe =
         Probe::entry("rows closed", &["database/sql.(*Rows).close"], "rs *database/sql.Rows, failure interface")
-            .group(group::ROWS)
             .ends(SPAN, Correlation::words(&["rs"]))
             .bind("err", &["rs.lasterr"]);
     probe.captures(captures())

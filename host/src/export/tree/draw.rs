@@ -90,13 +90,14 @@ pub(super) fn trace(page: &Page, services: &[String], trace: [u8; 16], rows: &[R
 }
 
 fn head(trace: [u8; 16], total: u64, services: &[String], rows: &[Row]) -> String {
+    let mut by_start: Vec<&Row> = rows.iter().collect();
+    by_start.sort_by_key(|row| row.start);
     let mut names: Vec<&Row> = Vec::new();
-    for row in rows {
+    for row in by_start {
         if !names.iter().any(|other| other.service == row.service) {
             names.push(row);
         }
     }
-    names.sort_by_key(|row| row.start);
     let names = names.into_iter().map(|row| {
         let colour = colour(services, row);
         format!("{colour}{}{colour:#}", row.service)
