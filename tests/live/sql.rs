@@ -1,6 +1,11 @@
 //! Every call of `database/sql` is one span, with the right name, attributes, status and parent: PostgreSQL, MariaDB and SQLite, through
 //! four drivers, from the oldest Go and drivers to the newest, stripped among them.
 
+#[path = "sql/agreement.rs"]
+mod agreement;
+#[path = "sql/twin.rs"]
+mod twin;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -133,6 +138,31 @@ fn ends_a_query_with_its_rows_if_the_operator_wants_that() -> Result<()> {
         let server = Server { system: "postgresql", port: Some(database.port), down: None };
         let loads = [("/rows/{i},/plain/{i},/tx/{i},/stmt/{i},/errors/{i}", "250")];
         exact_with(&scene, &shop, &server, &loads, &["--settings", settings])?;
+    }
+    finish(scene)
+}
+
+/// The calls of one process, seen by the SDK that is compiled into it as well.
+#[test]
+fn agrees_with_the_sdk_compiled_in() -> Result<()> {
+    let scene = Scene::new("sql-twin")?;
+    let postgresql = Database::postgresql(&scene.file("postgresql"))?;
+    let mariadb = Database::mariadb(&scene.file("mariadb"))?;
+    let of_postgresql = |port| format!("postgres://postgres@127.0.0.1:{port}/{DATABASE}?sslmode=disable");
+    let of_mariadb = |port| format!("tester@tcp(127.0.0.1:{port})/{DATABASE}");
+    let nobody = free_port()?;
+    for (driver, system, [dsn, down], shows_all) in [
+        ("postgres", "postgresql", [postgresql.port, nobody].map(of_postgresql), false),
+        ("pgx", "postgresql", [postgresql.port, nobody].map(of_postgresql), true),
+        ("mysql", "mysql", [mariadb.port, nobody].map(of_mariadb), false),
+    ] {
+        let setup = twin::Setup { driver, system, dsn: &dsn, down: &down, shows_all };
+        let mut seen = twin::run(&scene.directory, &setup)?;
+        let found = agreement::differences(&setup, &seen);
+        let shown = found.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n  ");
+        ensure!(found.is_empty(), "{driver}: {} differences ({}):\n  {shown}", found.len(), scene.directory.display());
+        let unnoticed = agreement::unnoticed(&setup, &mut seen);
+        ensure!(unnoticed.is_empty(), "{driver}: the comparison did not notice {unnoticed:?}");
     }
     finish(scene)
 }
