@@ -69,6 +69,7 @@ pub struct Probe {
     pub if_mentioned: Vec<String>,
     pub requires: Vec<Requirement>,
     pub site: Site,
+    pub called_by: Vec<String>,
     pub role: Role,
     pub span: String,
     pub correlation: Correlation,

@@ -15,6 +15,7 @@ impl Probe {
             if_mentioned: Vec::new(),
             requires: Vec::new(),
             site: Site::Entry,
+            called_by: Vec::new(),
             role: Role::Mark,
             span: String::new(),
             correlation: Correlation::Goroutine,
@@ -38,6 +39,12 @@ impl Probe {
     /// At every return of a function; `results` are what it returns.
     pub fn returns(name: &str, symbols: &[&str], results: &str) -> Self {
         Self { site: Site::Return, ..Self::entry(name, symbols, results) }
+    }
+
+    /// Not in the function, but at its direct calls by the first of these that exists.
+    pub fn called_by(mut self, callers: &[&str]) -> Self {
+        self.called_by = owned(callers);
+        self
     }
 
     /// Only in a program that has one of these functions, be it inlined into another package's.

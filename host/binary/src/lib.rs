@@ -27,7 +27,7 @@ pub use dwarf::Layout;
 pub use functions::NotFound;
 pub use inlined::{Inlining, first_callers};
 pub use model::{Architecture, Convention, Error, Field, Function, GoInfo, Kind, Module, Role, Source, Type, TypeRef};
-pub use sites::{Cost, Refusal, Site, call_site, entry_site, return_sites};
+pub use sites::{Cost, Refusal, Site, call_sites, entry_site, return_sites};
 pub use version::{Condition, ConditionError, Verdict, compare};
 
 use std::sync::OnceLock;

@@ -69,7 +69,10 @@ impl<'p, 'd> Compiler<'p, 'd> {
         if abi.g.is_some() && !is_placeless {
             abi.g_at(probe.site)?;
         }
-        let arguments = registers::places(abi, binary, probe.site, arguments::parse(&probe.arguments)?);
+        let mut arguments = registers::places(abi, binary, probe.site, arguments::parse(&probe.arguments)?);
+        if !probe.called_by.is_empty() {
+            registers::before_call(abi, &mut arguments);
+        }
         let bound = vec![None; probe.bindings.len()];
         let (emit, facts) = (Emitter::default(), Facts::default());
         Ok(Self { binary, probe, emit, dropped: Vec::new(), facts, known, abi, arguments, kept, bound })

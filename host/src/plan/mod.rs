@@ -36,7 +36,7 @@ pub use table::{table, wrapped};
 pub use walk::Origin;
 
 use crate::{
-    binary::{self, Binary, Inlining, Kind, NotFound, Site},
+    binary::{self, Binary, Function, Inlining, Kind, NotFound, Site},
     manifest::{self, Manifest, Probe, Role},
 };
 use agree::Witness;
@@ -261,35 +261,57 @@ fn ready(
         }
     }
     let function = probe.symbols.iter().find_map(|symbol| Some((symbol, binary.function(symbol)?)));
-    let (symbol, function) = function.ok_or_else(|| no_symbol(probe, binary, inlined))?;
+    let (symbol, function) = function.ok_or_else(|| no_symbol(&probe.symbols, binary, inlined))?;
     let is_there = |name: &String| binary.mentions_given(name, inlined);
     if !probe.if_mentioned.is_empty() && !probe.if_mentioned.iter().any(is_there) {
         return Err(Skip::NotMentioned(probe.if_mentioned.clone()));
+    }
+    let compiled = compile::compile(binary, registers::abi(binary, &function)?, probe, kept, known)?;
+    if !probe.called_by.is_empty() {
+        return called(probe, binary, &function, compiled, inlined);
     }
     let sites = match probe.site {
         manifest::Site::Entry => binary::entry_site(binary, &function).map(|site| vec![site]),
         manifest::Site::Return => binary::return_sites(binary, &function),
     };
     let sites = sites.map_err(|refusal| Skip::Site { symbol: function.name.clone(), refusal })?;
-    let compiled = compile::compile(binary, registers::abi(binary, &function)?, probe, kept, known)?;
     Ok(Ready { bypass: inlined.get(symbol).map(Bypass::new), symbol: function.name, sites, compiled })
 }
 
-/// Why there is no code for any of a probe's symbols.
-fn no_symbol(probe: &Probe, binary: &Binary, inlined: &HashMap<String, Inlining>) -> Skip {
-    let inlined = probe.symbols.iter().find_map(|symbol| Some((symbol, inlined.get(symbol)?)));
+/// The same at the calls of the function by another.
+fn called(
+    probe: &Probe,
+    binary: &Binary,
+    function: &Function,
+    compiled: Compiled,
+    inlined: &HashMap<String, Inlining>,
+) -> Result<Ready, Skip> {
+    let caller = probe.called_by.iter().find_map(|name| Some((name, binary.function(name)?)));
+    let (name, caller) = caller.ok_or_else(|| no_symbol(&probe.called_by, binary, inlined))?;
+    let sites = binary::call_sites(binary, &caller, &function.name)
+        .map_err(|refusal| Skip::Site { symbol: caller.name.clone(), refusal })?;
+    let symbol = format!("{} by {}", function.name, caller.name);
+    Ok(Ready { bypass: inlined.get(name).map(Bypass::new), symbol, sites, compiled })
+}
+
+/// Why there is no code for any of these symbols.
+fn no_symbol(symbols: &[String], binary: &Binary, inlined: &HashMap<String, Inlining>) -> Skip {
+    let inlined = symbols.iter().find_map(|symbol| Some((symbol, inlined.get(symbol)?)));
     if let Some((symbol, inlining)) = inlined {
         return Skip::Inlined { symbol: symbol.clone(), into: Bypass::new(inlining) };
     }
     // One that is there under several names, or is chosen when the program is loaded, says more than one that is not there.
-    let tried = probe.symbols.iter().filter_map(|symbol| binary.find_function(symbol).err());
+    let tried = symbols.iter().filter_map(|symbol| binary.find_function(symbol).err());
     let found = tried.into_iter().find(|reason| !matches!(reason, NotFound::Absent { .. }));
-    found.map_or_else(|| Skip::NoSymbol(probe.symbols.clone()), |reason| Skip::NotFound(reason.to_string()))
+    found.map_or_else(|| Skip::NoSymbol(symbols.to_vec()), |reason| Skip::NotFound(reason.to_string()))
 }
 
 /// What the compiler copied elsewhere of the functions that are spoken of. Found in one go.
 fn inlined(manifest: &Manifest, binary: &Binary) -> HashMap<String, Inlining> {
-    let named = manifest.probes.iter().flat_map(|probe| probe.symbols.iter().chain(&probe.if_mentioned));
+    let named = manifest
+        .probes
+        .iter()
+        .flat_map(|probe| probe.symbols.iter().chain(&probe.if_mentioned).chain(&probe.called_by));
     let names: HashSet<&str> = named.map(String::as_str).collect();
     binary.inlining(&names.into_iter().collect::<Vec<_>>())
 }

@@ -210,7 +210,7 @@ pub fn spawn(binary: &Binary) -> Result<PlannedProbe, Skip> {
     const SYMBOL: &str = "runtime.newproc.func1";
     let goroutine = goroutine(binary)?;
     let function = binary.function(SYMBOL).ok_or_else(|| Skip::NoSymbol(vec![SYMBOL.to_owned()]))?;
-    let site = binary::call_site(binary, &function, "runtime.runqput")
+    let sites = binary::call_sites(binary, &function, "runtime.runqput")
         .map_err(|refusal| Skip::Site { symbol: SYMBOL.to_owned(), refusal })?;
     let abi = registers::abi(binary, &function)?;
     let (Some(g), [_, made, ..]) = (abi.g, abi.integers) else { return Err(Skip::NotGo) };
@@ -236,7 +236,7 @@ pub fn spawn(binary: &Binary) -> Result<PlannedProbe, Skip> {
         role: None,
         span: String::new(),
         symbol: SYMBOL.to_owned(),
-        sites: vec![site],
+        sites,
         bypass: None,
         program,
         captures: vec![source(&goroutine)],

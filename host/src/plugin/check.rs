@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use uprobed_ebpf::program::{CAPTURE_BYTES, KEPT};
 
-use crate::manifest::{Correlation, Manifest, Probe, Requirement, Role};
+use crate::manifest::{Correlation, Manifest, Probe, Requirement, Role, Site};
 
 const GROUPS: usize = 64;
 const PROBES: usize = 256;
@@ -52,6 +52,10 @@ fn check_probe(manifest: &Manifest, probe: &Probe) -> Result<(), String> {
     }
     at_least_one("symbols", &probe.symbols)?;
     at_most("functions to be mentioned", probe.if_mentioned.len(), ALTERNATIVES)?;
+    at_most("callers", probe.called_by.len(), ALTERNATIVES)?;
+    if !probe.called_by.is_empty() && (probe.site != Site::Entry || probe.correlation == Correlation::Frame) {
+        return Err("called-by is for an entry that is not correlated by frame".into());
+    }
     if probe.span.is_empty() {
         return Err("it names no span".into());
     }
@@ -148,7 +152,15 @@ fn texts(manifest: &Manifest) -> Result<(), String> {
     for probe in &manifest.probes {
         all.extend(probe.requires.iter().flat_map(requirement));
         all.extend([probe.name.clone(), probe.span.clone(), probe.arguments.clone()]);
-        let lists = [&probe.symbols, &probe.if_mentioned, &probe.only_if, &probe.keep, &probe.alias, &probe.rename];
+        let lists = [
+            &probe.symbols,
+            &probe.if_mentioned,
+            &probe.called_by,
+            &probe.only_if,
+            &probe.keep,
+            &probe.alias,
+            &probe.rename,
+        ];
         all.extend(lists.into_iter().flatten().cloned());
         if let Correlation::Words(words) = &probe.correlation {
             all.extend(words.iter().cloned());
@@ -226,7 +238,7 @@ mod tests {
         let keep = vec!["word".to_owned()];
         let words = Correlation::Words(vec!["word".to_owned()]);
         let publish = Some(Join::default());
-        let (alias, rename) = (keep.clone(), keep.clone());
+        let (alias, rename, texts) = (keep.clone(), keep.clone(), keep.clone());
         for (probe, expected) in [
             (Probe { keep: keep.clone(), ..probe("start", Role::Start) }, "ok"),
             (Probe { keep: keep.clone(), ..probe("mark", Role::Mark) }, "ok"),
@@ -251,6 +263,14 @@ mod tests {
             (
                 Probe { if_mentioned: vec!["main.f".to_owned(); 17], ..probe("start", Role::Start) },
                 "probe start: 17 functions to be mentioned, at most 16",
+            ),
+            (
+                Probe { called_by: texts.clone(), ..probe("mark", Role::Mark) },
+                "probe mark: a mark is for publish, keep, alias or rename",
+            ),
+            (
+                Probe { called_by: texts, ..probe("start", Role::Start) },
+                "probe start: called-by is for an entry that is not correlated by frame",
             ),
         ] {
             let manifest = Manifest {

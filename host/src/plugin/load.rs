@@ -16,7 +16,7 @@ use super::{Engine, Plugin};
 
 /// The contract that this host speaks, `wit/uprobed.wit`.
 const CONTRACT: &str = "uprobed:plugin";
-const VERSION: &str = "0.4.0";
+const VERSION: &str = "0.5.0";
 
 /// The largest plugin that is read, in bytes. Interpreted languages bring some tens of megabytes.
 const FILE_BYTES: u64 = 128 << 20;

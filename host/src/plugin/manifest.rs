@@ -57,6 +57,7 @@ fn probe(said: wit::Probe) -> Probe {
             wit::Site::Entry => Site::Entry,
             wit::Site::Return => Site::Return,
         },
+        called_by: said.called_by,
         role: match said.role {
             wit::Role::Start => Role::Start,
             wit::Role::End => Role::End,

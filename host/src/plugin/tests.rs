@@ -90,7 +90,7 @@ fn answering(words: &[(u32, u32)]) -> String {
 
 #[test]
 fn refuses_what_is_not_a_plugin_of_this_contract() {
-    let old = include_str!("../../../wit/uprobed.wit").replace("plugin@0.4.0", "plugin@0.3.0");
+    let old = include_str!("../../../wit/uprobed.wit").replace("plugin@0.5.0", "plugin@0.4.0");
     let rows: [(Vec<u8>, &str); 7] = [
         (Vec::new(), "an empty file, not a webassembly component"),
         (b"\x7fELF".to_vec(), "something else, not a webassembly component"),
@@ -103,7 +103,7 @@ fn refuses_what_is_not_a_plugin_of_this_contract() {
         ),
         (
             component(&core("unreachable"), &old),
-            "built for version 0.3.0 of the contract uprobed:plugin, this is version 0.4.0",
+            "built for version 0.4.0 of the contract uprobed:plugin, this is version 0.5.0",
         ),
     ];
     for (bytes, expected) in rows {

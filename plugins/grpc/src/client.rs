@@ -78,13 +78,16 @@ pub fn attempt() -> Probe {
         .alias(&ATTEMPT)
 }
 
-/// The stream's header exists, and is handed to the goroutine that writes for its connection.
+/// The stream's header exists, and is handed to the goroutine that writes for its connection. Everything that is written passes this
+/// function, a server's answers too.
 pub fn header() -> Probe {
     let symbol = "google.golang.org/grpc/internal/transport.(*controlBuffer).executeAndPut";
+    let caller = "google.golang.org/grpc/internal/transport.(*http2Client).NewStream";
     // Until 1.82.0, clients and servers had one type of header.
     let headers =
         ["clientHeaders", "headerFrame"].map(|name| format!("it.(*google.golang.org/grpc/internal/transport.{name})"));
     Probe::entry("client header", &[symbol], "buffer pointer, check pointer, it interface")
+        .called_by(&[caller])
         .group(group::HEADER)
         .marks(SPAN, Correlation::words(&ATTEMPT))
         .bind("header", &headers.each_ref().map(String::as_str))

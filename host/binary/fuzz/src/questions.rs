@@ -1,7 +1,7 @@
 //! Asks an executable everything that it can be asked, bounded, and looks at the errors.
 
 use uprobed_binary::{
-    Binary, Check, Condition, Error, Function, Refusal, Type, TypeRef, call_site, compare, entry_site, return_sites,
+    Binary, Check, Condition, Error, Function, Refusal, Type, TypeRef, call_sites, compare, entry_site, return_sites,
 };
 
 use crate::targets::{TEXT, TYPES as TYPES_AT};
@@ -89,7 +89,7 @@ fn sites(binary: &Binary, function: &Function) {
     let _ = answer(binary.code(function));
     refusal(entry_site(binary, function).err());
     refusal(return_sites(binary, function).err());
-    refusal(call_site(binary, function, "lib.called").err());
+    refusal(call_sites(binary, function, "lib.called").err());
 }
 
 fn types(binary: &Binary) {

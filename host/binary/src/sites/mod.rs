@@ -58,8 +58,6 @@ pub enum Refusal {
     NoReturn,
     #[error("does not call {0}")]
     NoCall(String),
-    #[error("calls {0} from {1} places")]
-    ManyCalls(String, usize),
     /// The kernel does not put a uprobe on this instruction.
     #[error("the kernel puts no probe on {instruction} at {address:#x}")]
     Kernel { instruction: String, address: u64 },
@@ -93,11 +91,11 @@ pub fn return_sites(binary: &Binary, function: &Function) -> Result<Vec<Site>, R
     }
 }
 
-/// The one call of `callee` in the function.
-pub fn call_site(binary: &Binary, function: &Function, callee: &str) -> Result<Site, Refusal> {
+/// Every direct call of `callee` in the function; at least one.
+pub fn call_sites(binary: &Binary, function: &Function, callee: &str) -> Result<Vec<Site>, Refusal> {
     match binary.architecture() {
-        Architecture::Amd64 => call::<Amd64>(binary, function, callee),
-        Architecture::Arm64 => call::<Arm64>(binary, function, callee),
+        Architecture::Amd64 => calls::<Amd64>(binary, function, callee),
+        Architecture::Arm64 => calls::<Arm64>(binary, function, callee),
     }
 }
 
@@ -145,19 +143,15 @@ fn returns<M: Machine>(binary: &Binary, function: &Function) -> Result<Vec<Site>
     if sites.is_empty() { Err(Refusal::NoReturn) } else { Ok(sites) }
 }
 
-fn call<M: Machine>(binary: &Binary, function: &Function, callee: &str) -> Result<Site, Refusal> {
+fn calls<M: Machine>(binary: &Binary, function: &Function, callee: &str) -> Result<Vec<Site>, Refusal> {
     if function.size == 0 {
         return Err(Refusal::NoSize);
     }
     let body = Body::<M>::read(binary, function)?;
     let target = binary.function(callee).ok_or_else(|| Refusal::NoCall(callee.into()))?.address;
-    let calls: Vec<_> =
-        body.instructions().filter(|instruction| instruction.flow == Flow::Call(Some(target))).collect();
-    match calls[..] {
-        [call] => body.site(call, false),
-        [] => Err(Refusal::NoCall(callee.into())),
-        _ => Err(Refusal::ManyCalls(callee.into(), calls.len())),
-    }
+    let calls = body.instructions().filter(|instruction| instruction.flow == Flow::Call(Some(target)));
+    let sites = calls.map(|call| body.site(call, false)).collect::<Result<Vec<_>, _>>()?;
+    if sites.is_empty() { Err(Refusal::NoCall(callee.into())) } else { Ok(sites) }
 }
 
 /// Instructions looked at for one that does something.

@@ -101,9 +101,10 @@ fn finds_where_goroutines_are_made() {
             let program = program(version, "amd64", arguments);
             let binary = Binary::parse(&program).unwrap();
             let function = binary.function("runtime.newproc.func1").unwrap();
-            let site = call_site(&binary, &function, "runtime.runqput").unwrap();
+            let sites = call_sites(&binary, &function, "runtime.runqput").unwrap();
+            let [site] = &sites[..] else { panic!("{version}: {sites:?}") };
             assert_eq!((site.cost, program[site.file_offset as usize]), (Cost::Emulated, 0xe8), "{version}");
-            assert_eq!(call_site(&binary, &function, "main.main"), Err(Refusal::NoCall("main.main".into())));
+            assert_eq!(call_sites(&binary, &function, "main.main"), Err(Refusal::NoCall("main.main".into())));
         }
     }
 }

@@ -50,7 +50,7 @@ fn kind(refusal: &Refusal) -> &'static str {
         Refusal::NoCode(_) => "no code",
         Refusal::Undecodable(_) => "undecodable",
         Refusal::NoReturn => "never returns",
-        Refusal::NoCall(_) | Refusal::ManyCalls(..) => "calls",
+        Refusal::NoCall(_) => "calls",
         Refusal::Kernel { .. } => "the kernel",
         Refusal::Loop(_) => "a loop",
         Refusal::Subroutine(_) => "calls itself within",

@@ -174,6 +174,16 @@ pub fn places(abi: &'static Abi, binary: &Binary, site: Site, signature: Signatu
     places
 }
 
+/// The same places at the call itself: amd64 has not pushed the return address yet.
+pub fn before_call(abi: &Abi, places: &mut [(String, Place)]) {
+    let pushed = if abi.stack_pointer == SP { 8 } else { 0 };
+    for (_, place) in places {
+        if let Ok((_, Location::Stack(distance) | Location::AtStacked(distance))) = place {
+            *distance -= pushed;
+        }
+    }
+}
+
 /// Hands out registers and stack places in order.
 struct Assigner<'b, 'd> {
     abi: &'static Abi,

@@ -119,6 +119,33 @@ fn finds_names_and_a_parents_context_in_registers() {
 }
 
 #[test]
+fn finds_the_calls_of_one_function_by_another() {
+    let called = |name, callers: &[&str]| Probe {
+        called_by: texts(callers),
+        captures: vec![capture("method", &["r.Method"])],
+        ..probe(name, "main.handler.serve", "h main.handler, w interface, r *main.Request", Vec::new())
+    };
+    let text = |name, callers: &[&str]| {
+        let plan = with_binary(|binary| plan(&manifest(vec![called(name, callers)]), binary, 1, 100));
+        let planned =
+            plan.probes.iter().map(|probe| format!("{}: {} at {:?}\n", probe.name, probe.symbol, probe.sites[0].cost));
+        let skipped = plan.skipped.iter().take(1).map(|skipped| format!("{}: {}\n", skipped.what, skipped.why));
+        planned.chain(skipped).collect::<String>()
+    };
+    let all = [
+        text("the first that is there", &["main.nobody", "main.main"]),
+        text("nobody", &["main.nobody"]),
+        text("no call", &["main.finish"]),
+    ];
+    expect![[r#"
+        the first that is there: main.handler.serve by main.main at Emulated
+        probe nobody: no symbol main.nobody
+        probe no call: main.finish: does not call main.handler.serve
+    "#]]
+    .assert_eq(&all.concat());
+}
+
+#[test]
 fn finds_where_goroutines_are_made() {
     let (symbol, text, sites) = with_binary(|binary| {
         let spawn = spawn(binary).unwrap();

@@ -7,16 +7,19 @@ use crate::{
 };
 
 fn check(signature: &str, site: Site, symbol: &str, paths: &[&str], expected: Expect) {
+    let role = if site == Site::Entry { Role::Start } else { Role::End };
+    check_probe(Probe { site, role, ..Probe::default() }, signature, symbol, paths, expected);
+}
+
+fn check_probe(probe: Probe, signature: &str, symbol: &str, paths: &[&str], expected: Expect) {
     let capture = |path: &&str| Capture { name: (*path).to_owned(), paths: vec![(*path).to_owned()], limit: 64 };
     let probe = Probe {
         name: "call".to_owned(),
         symbols: vec![symbol.to_owned()],
         span: "work".to_owned(),
-        site,
-        role: if site == Site::Entry { Role::Start } else { Role::End },
         arguments: signature.to_owned(),
         captures: paths.iter().map(capture).collect(),
-        ..Probe::default()
+        ..probe
     };
     let groups = vec![Group { name: "only".to_owned(), ..Group::default() }];
     let manifest = Manifest { name: "test/plan".to_owned(), groups, probes: vec![probe], ..Manifest::default() };
@@ -33,6 +36,27 @@ fn check(signature: &str, site: Site, symbol: &str, paths: &[&str], expected: Ex
         text
     });
     expected.assert_eq(&text);
+}
+
+/// Two words nearer than in the function itself: the return address is not there yet.
+#[test]
+fn plans_calls_of_a_native_function() {
+    check_probe(
+        Probe { called_by: vec!["main".to_owned()], ..Probe::default() },
+        "a int32, b struct large, c int32",
+        "larges",
+        &["a", "b.b"],
+        expect![[r#"
+            0   w31 = di
+            1   w30 = sp
+            2   w0 = i32 w31+0
+            3   #0 word w0
+            4   w1 = u64 [w30+8]                             else 7
+            5   #1 word w1
+            6   jump 8
+            7   #1 failed
+        "#]],
+    );
 }
 
 #[test]
