@@ -1,6 +1,11 @@
 //! Traces a program that uses Kafka against a real broker: every call and every request of the library's own is a span, with what the
 //! program itself noted about it, below the request that it was made for.
 
+#[path = "kafka/known.rs"]
+mod known;
+#[path = "kafka/twin.rs"]
+mod twin;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
@@ -96,6 +101,26 @@ fn leaves_out_what_an_operator_does_not_want() -> Result<()> {
         ensure!(span.text("messaging.operation.name") == "send", "{} was not wanted", span.name);
         ensure!(!span.attributes.contains_key("messaging.kafka.message.key"), "{} has a key", span.name);
     }
+    end(place, broker)
+}
+
+#[test]
+fn agrees_with_the_sdk_compiled_in() -> Result<()> {
+    let scene = Scene::new("kafka-twin")?;
+    let (place, broker) = broker("twin")?;
+    let (calls, spans) = twin::run(&scene.directory, &broker)?;
+    let differences = twin::differences(&calls, &spans);
+    let shown = differences[..differences.len().min(SHOWN)].join("\n  ");
+    ensure!(
+        differences.is_empty(),
+        "{} differences (kept in {}):\n  {shown}",
+        differences.len(),
+        scene.directory.display()
+    );
+    for (fault, faulty) in twin::faults(&spans) {
+        ensure!(!twin::differences(&calls, &faulty).is_empty(), "the comparison did not notice {fault}");
+    }
+    fs::remove_dir_all(&scene.directory).with_context(|| format!("remove {}", scene.directory.display()))?;
     end(place, broker)
 }
 

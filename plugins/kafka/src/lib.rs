@@ -41,6 +41,10 @@ const MODULE: &str = "github.com/segmentio/kafka-go";
 /// The capture that holds a message's key. It is the last of its probe, so that it can be left out.
 const KEY: &str = "key";
 
+/// Settings that leave spans out, and what their probes belong to.
+const LEFT_OUT: [(&str, &[u32]); 2] =
+    [("commits", &[group::COMMIT]), ("requests", &[group::PRODUCE_REQUEST, group::COMMIT_REQUEST])];
+
 struct Kafka;
 
 uprobed_sdk::export!(Kafka with_types_in uprobed_sdk::bindings);
@@ -79,6 +83,12 @@ impl Plugin for Kafka {
                 "Whether the keys of messages are captured, where they are text.",
             ),
             Declaration::new(
+                "commits",
+                SettingKind::Boolean,
+                "true",
+                "Whether handing messages back to a group is a span, also where `ReadMessage` does it.",
+            ),
+            Declaration::new(
                 "requests",
                 SettingKind::Boolean,
                 "true",
@@ -96,9 +106,9 @@ impl Plugin for Kafka {
                 probe.captures.retain(|capture| capture.name != KEY);
             }
         }
-        if setting(target, "requests") == Some("false") {
-            for probe in &mut probes {
-                if [group::PRODUCE_REQUEST, group::COMMIT_REQUEST].contains(&probe.group) {
+        for (name, groups) in LEFT_OUT {
+            if setting(target, name) == Some("false") {
+                for probe in probes.iter_mut().filter(|probe| groups.contains(&probe.group)) {
                     // No version of any module is this one.
                     *probe = probe.clone().requires(MODULE, "<0.0.0");
                 }

@@ -373,14 +373,16 @@ fn captures_no_key_if_it_is_not_to() {
 }
 
 #[test]
-fn leaves_out_the_librarys_own_requests_if_they_are_not_wanted() {
-    let wanted = |value: &str| {
-        let manifest = whole_manifest::<Kafka>(&with_setting(target(GO), "requests", value)).unwrap();
+fn leaves_out_what_is_not_wanted() {
+    let left_out = |name: &str, value: &str| {
+        let manifest = whole_manifest::<Kafka>(&with_setting(target(GO), name, value)).unwrap();
         let impossible = |probe: &&uprobed_sdk::Probe| probe.requires.iter().any(|each| each.versions == "<0.0.0");
         manifest.probes.iter().filter(impossible).map(|probe| probe.name.clone()).collect::<Vec<_>>().join(", ")
     };
-    assert_eq!(wanted("true"), "");
-    assert_eq!(wanted("false"), "produce, produced, commit request, commit answered");
+    assert_eq!(left_out("requests", "true"), "");
+    assert_eq!(left_out("requests", "false"), "produce, produced, commit request, commit answered");
+    assert_eq!(left_out("commits", "true"), "");
+    assert_eq!(left_out("commits", "false"), "commit, committed");
 }
 
 #[test]
