@@ -227,7 +227,11 @@ fn outcomes(manifest: &Manifest, binary: &Binary, known: &Known) -> Vec<Result<R
         for (probe, outcome) in manifest.probes.iter().zip(&mut outcomes).filter(|(probe, _)| turn(probe.role) == now) {
             let span = kept.iter_mut().find(|(span, ..)| *span == probe.span);
             let of_span = span.as_ref().map_or(&[][..], |(.., kept)| kept.as_slice());
-            let mut result = ready(probe, binary, of_span, known, &inlined);
+            let most = manifest.limits.event_bytes;
+            let mut result = ready(probe, binary, of_span, known, &inlined).and_then(|ready| {
+                let fits = ready.compiled.bytes <= most;
+                if fits { Ok(ready) } else { Err(Skip::TooLong { what: "bytes an event", most: most as usize }) }
+            });
             if let Ok(Ready { compiled: Compiled { keeps, .. }, .. }) = &result {
                 match (probe.role, span) {
                     (Role::Start, None) => kept.push((&probe.span, &probe.name, keeps.clone())),

@@ -10,7 +10,7 @@ mod sources;
 mod tightening;
 
 use super::*;
-use crate::manifest::{Binding, Capture, Endpoint, Group, Join};
+use crate::manifest::{Binding, Capture, Endpoint, Group, Join, Limits};
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -70,7 +70,15 @@ fn probe(name: &str, symbol: &str, arguments: &str, captures: Vec<Capture>) -> P
 
 fn manifest(probes: Vec<Probe>) -> Manifest {
     let groups = vec![Group { name: "only".to_owned(), ..Group::default() }];
-    Manifest { name: "test/plan".to_owned(), version: "1.2.3".to_owned(), groups, probes, ..Manifest::default() }
+    let limits = Limits { event_bytes: 4096, open_seconds: 1 };
+    Manifest {
+        name: "test/plan".to_owned(),
+        version: "1.2.3".to_owned(),
+        groups,
+        probes,
+        limits,
+        ..Manifest::default()
+    }
 }
 
 fn serve() -> Probe {

@@ -97,6 +97,25 @@ fn numbers_spans_and_keeps_the_header() {
 }
 
 #[test]
+fn leaves_out_probes_with_events_beyond_the_limit() {
+    let start = probe(
+        "serve",
+        "main.handler.serve",
+        "h main.handler, w interface, r *main.Request",
+        vec![capture("method", &["r.Method"])],
+    );
+    let limited = |event_bytes| {
+        let limits = Limits { event_bytes, open_seconds: 1 };
+        with_binary(|binary| plan(&Manifest { limits, ..manifest(vec![start.clone()]) }, binary, 1, 100))
+    };
+    let most = limited(4096).probes[0].bytes;
+    assert_eq!(limited(most).probes.len(), 1);
+    let refused = limited(most - 1);
+    assert!(refused.probes.is_empty());
+    assert_eq!(refused.skipped[0].why.to_string(), format!("more than {} bytes an event", most - 1));
+}
+
+#[test]
 fn finds_names_and_a_parents_context_in_registers() {
     let arguments = "h main.handler, w interface, r *main.Request";
     let start = probe("serve", "main.handler.serve", arguments, Vec::new());

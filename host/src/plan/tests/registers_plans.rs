@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    manifest::{Capture, Group, Manifest, Probe, Role},
+    manifest::{Capture, Group, Limits, Manifest, Probe, Role},
     plan::{disassemble, plan},
 };
 
@@ -22,7 +22,9 @@ fn check_probe(probe: Probe, signature: &str, symbol: &str, paths: &[&str], expe
         ..probe
     };
     let groups = vec![Group { name: "only".to_owned(), ..Group::default() }];
-    let manifest = Manifest { name: "test/plan".to_owned(), groups, probes: vec![probe], ..Manifest::default() };
+    let limits = Limits { event_bytes: 4096, open_seconds: 1 };
+    let manifest =
+        Manifest { name: "test/plan".to_owned(), groups, probes: vec![probe], limits, ..Manifest::default() };
     let text = with_binary(|binary| {
         let plan = plan(&manifest, binary, 1, 100);
         let skipped = plan.skipped.iter().map(|skipped| format!("{}: {}\n", skipped.what, skipped.why));
