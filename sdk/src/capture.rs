@@ -70,17 +70,34 @@ impl<'a> Field<'a> {
 }
 
 /// Takes an event's bytes apart into the `N` captures of its probe. What is missing or out of bounds stays absent.
-pub fn read<const N: usize>(mut bytes: &[u8]) -> [Field<'_>; N] {
+pub fn read<const N: usize>(bytes: &[u8]) -> [Field<'_>; N] {
     let mut fields = [Field::default(); N];
+    read_into(bytes, 0, &mut fields);
+    fields
+}
+
+/// The `count` captures behind the first `before`: those that a manifest has added to what `captures!` declared.
+pub fn more(bytes: &[u8], before: usize, count: usize) -> Vec<Field<'_>> {
+    let mut fields = vec![Field::default(); count];
+    read_into(bytes, before, &mut fields);
+    fields
+}
+
+/// What `captures!` declares, as far as it goes without the names of its fields.
+pub trait Captures {
+    /// How many there are.
+    const COUNT: usize;
+}
+
+fn read_into<'a>(mut bytes: &'a [u8], before: usize, fields: &mut [Field<'a>]) {
     while let [index, state, low, high, rest @ ..] = bytes {
         let length = usize::from(u16::from_le_bytes([*low, *high]));
         let Some(value) = rest.get(..length) else { break };
-        if let Some(field) = fields.get_mut(usize::from(*index)) {
+        if let Some(field) = usize::from(*index).checked_sub(before).and_then(|index| fields.get_mut(index)) {
             *field = Field::new(state_of(*state), value);
         }
         bytes = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
-    fields
 }
 
 fn state_of(number: u8) -> State {
@@ -124,6 +141,10 @@ macro_rules! captures {
         $(#[$meta])*
         $visibility struct $name<'a>([$crate::Field<'a>; [$(stringify!($field)),*].len()]);
 
+        impl $crate::Captures for $name<'_> {
+            const COUNT: usize = [$(stringify!($field)),*].len();
+        }
+
         impl<'a> $name<'a> {
             $visibility fn captures() -> Vec<$crate::Capture> {
                 vec![$($crate::capture(stringify!($field), &[$($path),+], 0 $(+ $limit)?)),*]
@@ -156,6 +177,14 @@ mod tests {
         assert_eq!((first.state(), first.word()), (State::Cut, Some(5)));
         assert_eq!(second.some(), Some(&b"abc"[..]));
         assert_eq!((third.state(), third.word()), (State::Absent, None));
+    }
+
+    #[test]
+    fn reads_the_captures_behind_the_first_ones() {
+        let bytes = [2, 0, 1, 0, b'c', 0, 0, 0, 0, 0, 1, 0, b'a', 0, 0, 0, 1, 0, 1, 0, b'b', 0, 0, 0];
+        let fields = more(&bytes, 1, 3);
+        assert_eq!(fields.iter().map(Field::bytes).collect::<Vec<_>>(), [b"b".as_slice(), b"c", b""]);
+        assert_eq!(fields[2].state(), State::Absent);
     }
 
     #[test]

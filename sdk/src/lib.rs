@@ -12,6 +12,7 @@ mod answer;
 mod capture;
 mod manifest;
 mod plugin;
+mod settings;
 
 pub mod names;
 pub mod net;
@@ -27,10 +28,9 @@ pub use bindings::uprobed::plugin::manifest_types::{
     Binding, Capture, Correlation, Endpoint, Group, Join, KnownOffset, Limits, Manifest, Probe, Requirement, Role, Site,
 };
 pub use bindings::uprobed::plugin::settings_types::{Declaration, SettingKind};
-pub use capture::{Field, State, capture, read};
-pub use plugin::{
-    Plugin, Row, decode, go_minor, log, manifest as whole_manifest, need_go, setting, setting_list, setting_table,
-};
+pub use capture::{Captures, Field, State, capture, more, read};
+pub use plugin::{Plugin, Row, decode, go_minor, log, manifest as whole_manifest, need_go};
+pub use settings::{Listed, setting, setting_list, setting_table};
 
 /// What `wit-bindgen` makes of the contract.
 #[expect(clippy::too_many_arguments, reason = "mirrors the contract's flattened parameters")]

@@ -63,24 +63,6 @@ pub fn decode<P: Plugin>(target: &Target, events: &[Event], data: &[u8]) -> Frag
     answer.finish()
 }
 
-/// The value of one of the operator's settings.
-pub fn setting<'a>(target: &'a Target, key: &str) -> Option<&'a str> {
-    setting_list(target, key).next()
-}
-
-/// The items of one of the operator's settings that is a list; none if it was not set.
-pub fn setting_list<'a>(target: &'a Target, key: &str) -> impl Iterator<Item = &'a str> {
-    target.settings.iter().filter(move |setting| setting.key == key).map(|setting| setting.value.as_str())
-}
-
-/// The entries, with their names, of one that is a table.
-pub fn setting_table<'a>(target: &'a Target, key: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
-    target.settings.iter().filter_map(move |setting| {
-        let name = setting.key.strip_prefix(key)?.strip_prefix('.')?;
-        Some((name, setting.value.as_str()))
-    })
-}
-
 /// The minor number of the target's Go version: 26 for `go1.26.8`; none if it is not a Go program.
 pub fn go_minor(target: &Target) -> Option<u32> {
     let version = target.go_version.as_deref()?.strip_prefix("go1.")?;

@@ -3,6 +3,7 @@
 mod client;
 mod connection;
 mod keys;
+mod metadata;
 mod method;
 mod server;
 mod status;
@@ -11,7 +12,9 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-use uprobed_sdk::{Declaration, Fragment, Group, Manifest, Plugin, Probe, Row, SettingKind, Target, setting};
+use uprobed_sdk::{
+    Declaration, Fragment, Group, Level, Listed, Manifest, Plugin, Probe, Row, SettingKind, Target, log, setting,
+};
 
 const MODULE: &str = "google.golang.org/grpc";
 /// The oldest minor version: before, errors were of another type.
@@ -53,9 +56,9 @@ impl Plugin for Grpc {
         Row { probe: client::stream, decode: NOTHING },
         Row { probe: client::attempt, decode: NOTHING },
         Row { probe: client::header, decode: NOTHING },
-        Row { probe: client::written, decode: NOTHING },
-        Row { probe: client::older_written, decode: NOTHING },
-        Row { probe: client::oldest_written, decode: NOTHING },
+        Row { probe: client::written, decode: metadata::decode_written },
+        Row { probe: client::older_written, decode: metadata::decode_written },
+        Row { probe: client::oldest_written, decode: metadata::decode_written },
         Row { probe: client::end, decode: client::decode_end },
         Row { probe: client::retry, decode: NOTHING },
         Row { probe: client::failure, decode: client::decode_failure },
@@ -65,16 +68,13 @@ impl Plugin for Grpc {
     ];
 
     fn settings() -> Vec<Declaration> {
-        vec![Declaration::new(
-            STATUS_MESSAGES,
-            SettingKind::Boolean,
-            "false",
-            "Whether a failed span's description is the message of its status, which is whatever the server's code wrote.",
-        )]
+        let about = "Whether a failed span's description is the message of its status, which is whatever the server's code wrote.";
+        vec![Declaration::new(STATUS_MESSAGES, SettingKind::Boolean, "false", about), metadata::declaration()]
     }
 
     fn facts(target: &Target) -> Facts {
-        Facts { status_messages: setting(target, STATUS_MESSAGES) == Some("true") }
+        let status_messages = setting(target, STATUS_MESSAGES) == Some("true");
+        Facts { status_messages, metadata: metadata::read(target) }
     }
 
     fn manifest(target: &Target, probes: Vec<Probe>) -> Result<Manifest, String> {
@@ -84,7 +84,9 @@ impl Plugin for Grpc {
         if minor(&module.version).is_some_and(|minor| minor < OLDEST) {
             return Err(format!("{MODULE} {} is too old, v1.{OLDEST} is needed", module.version));
         }
-        let manifest = Manifest::for_go("uprobed/grpc", env!("CARGO_PKG_VERSION"), probes, keys::KEYS);
+        let mut manifest = Manifest::for_go("uprobed/grpc", env!("CARGO_PKG_VERSION"), probes, keys::KEYS);
+        // The host says why a plugin is left out only where nothing else is attached.
+        metadata::add_to(&mut manifest, &metadata::read(target)).inspect_err(|why| log(Level::Warn, why))?;
         Ok(Manifest {
             library: MODULE.into(),
             library_versions: format!("1.{OLDEST} and later"),
@@ -122,4 +124,5 @@ const STATUS_MESSAGES: &str = "status-messages";
 /// What the decoders know of the target.
 struct Facts {
     status_messages: bool,
+    metadata: Listed,
 }

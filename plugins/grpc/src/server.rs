@@ -3,7 +3,7 @@
 //! A stream is found by its pointer, and is handled on one goroutine; what serves it may be on others.
 
 use uprobed_sdk::net::host_and_port;
-use uprobed_sdk::{Correlation, Fragment, Kind, Probe};
+use uprobed_sdk::{Captures, Correlation, Fragment, Kind, Probe};
 
 use crate::connection::{self, TCP};
 use crate::{Facts, group, keys, method, status};
@@ -93,7 +93,7 @@ fn ends(name: &str, method: &str, stream: &str) -> Probe {
     Probe::entry(name, &[&symbol], &arguments).ends(SPAN, Correlation::words(&["s"])).captures(End::captures())
 }
 
-pub fn decode_call(_: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
+pub fn decode_call(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let call = Call::read(bytes);
     fragment.kind(Kind::Server);
     method::write(call.method(), fragment);
@@ -106,6 +106,7 @@ pub fn decode_call(_: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>)
         connection::write_peer(call.peer_address(), call.peer_port(), fragment);
     }
     fragment.incoming_state(call.traceparent(), call.tracestate());
+    facts.metadata.write(bytes, Call::COUNT, fragment);
 }
 
 pub fn decode_end(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {

@@ -2,7 +2,7 @@
 
 use expect_test::{Expect, expect};
 use uprobed_sdk::testing::{Batch, Copied, target, with_setting};
-use uprobed_sdk::{Module, Target};
+use uprobed_sdk::{Module, Role, Target, ValueKind};
 
 use super::{Grpc, MODULE};
 
@@ -222,9 +222,63 @@ fn gives_a_failed_span_a_description_only_where_that_is_set() {
     }
 }
 
+fn listing(names: &[&str]) -> Target {
+    names.iter().fold(linked(), |target, name| with_setting(target, "request-metadata", name))
+}
+
+#[test]
+fn shows_the_metadata_that_is_listed() {
+    let target = listing(&["X-Tenant", "x-id"]);
+    let mut batch = Batch::new::<Grpc>(&target);
+    for probe in ["server call", "client header written"] {
+        batch.hit(probe, &[("rpc.request.metadata.x-id", "7".into())]);
+        let copied = [("rpc.request.metadata.x-tenant", "shop".into()), ("rpc.request.metadata.x-id", "7".into())];
+        batch.hit(probe, &copied);
+    }
+    expect![[r#"
+        Kind::Server "grpc" Status::Unset rpc.system.name=grpc rpc.request.metadata.x-id=7
+        Kind::Server "grpc" Status::Unset rpc.system.name=grpc rpc.request.metadata.x-tenant=shop rpc.request.metadata.x-id=7
+        Kind::Unset "" Status::Unset rpc.request.metadata.x-id=7
+        Kind::Unset "" Status::Unset rpc.request.metadata.x-tenant=shop rpc.request.metadata.x-id=7
+    "#]]
+    .assert_eq(&batch.decoded::<Grpc>(&target));
+    let said = uprobed_sdk::decode::<Grpc>(&target, &batch.events, &batch.data);
+    assert_eq!(said.attributes.last().unwrap().kind, ValueKind::TextItem);
+}
+
+#[test]
+fn looks_at_a_clients_header_only_for_what_is_listed() {
+    let written = |target: &Target| {
+        let manifest = uprobed_sdk::whole_manifest::<Grpc>(target).unwrap();
+        let probes = manifest.probes.into_iter().filter(|probe| probe.name.starts_with("client header written"));
+        let paths = |probe: uprobed_sdk::Probe| {
+            let paths: Vec<String> = probe.captures.into_iter().map(|capture| capture.paths.concat()).collect();
+            (probe.role, paths)
+        };
+        probes.map(paths).collect::<Vec<_>>()
+    };
+    assert_eq!(written(&linked()), vec![(Role::Mark, vec![]); 3]);
+    let path = "header.hf[Name=\"x-id\"].Value".to_owned();
+    assert_eq!(written(&listing(&["x-id"])), vec![(Role::Event, vec![path]); 3]);
+}
+
+#[test]
+fn refuses_metadata_that_it_cannot_look_for() {
+    let refused = |names: &[&str]| uprobed_sdk::whole_manifest::<Grpc>(&listing(names)).err();
+    assert_eq!(refused(&["a", "b", "c", "x-234567890123456789.bcd"]), None);
+    let most = "the setting request-metadata: e is one too many, 4 names can be";
+    assert_eq!(refused(&["a", "b", "c", "d", "e"]).unwrap(), most);
+    let long = "the setting request-metadata: x-234567890123456789abcde has 25 bytes, more than 24";
+    assert_eq!(refused(&["x-234567890123456789abcde"]).unwrap(), long);
+    for name in [":path", "a b", "token-bin"] {
+        let expected = format!("the setting request-metadata: {name:?} cannot be the name of a text in metadata");
+        assert_eq!(refused(&[name]), Some(expected));
+    }
+}
+
 #[test]
 fn decodes_hostile_bytes_without_a_panic() {
-    let target = linked();
+    let target = listing(&["x-id"]);
     let batch = Batch::new::<Grpc>(&target);
     let probes = u32::try_from(batch.manifest.probes.len()).unwrap();
     let mut state = 1u64;

@@ -1,7 +1,7 @@
 //! A client's round trips: one span for each request that a transport sends; redirects are siblings.
 
 use uprobed_sdk::net::host_and_port;
-use uprobed_sdk::{Correlation, Fragment, Join, Kind, Probe, Status};
+use uprobed_sdk::{Captures, Correlation, Fragment, Join, Kind, Probe, Status};
 
 use crate::url::Url;
 use crate::{CHANNEL, Facts, group, keys, message};
@@ -84,6 +84,7 @@ pub fn decode_request(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragme
     message::method(facts, request.method(), fragment);
     let (host, port) = host_and_port(request.host().bytes());
     fragment.host([keys::SERVER_ADDRESS, keys::SERVER_PORT], host, port.or(default_port));
+    facts.headers.request.write(bytes, Request::COUNT, fragment);
     if !request.scheme().is_read() || !request.host().is_read() {
         return;
     }
@@ -106,7 +107,7 @@ pub fn decode_connection(_: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragmen
     fragment.end(peer, connection.peer_address(), connection.peer_port());
 }
 
-pub fn decode_response(_: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
+pub fn decode_response(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let response = Response::read(bytes);
     if let Some(error) = response.error().error_type() {
         fragment.status(Status::Error);
@@ -117,4 +118,5 @@ pub fn decode_response(_: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<
         message::status(status, 400.., fragment);
         message::protocol(response.protocol().bytes(), fragment);
     }
+    facts.headers.response.write(bytes, Response::COUNT, fragment);
 }

@@ -15,10 +15,12 @@
 //!
 //! `error.type` is the status code, `panic`, or the dynamic type of the error that the round trip returned (`*net.OpError`).
 //!
-//! Settings: `known-methods`, a list, replaces the methods that are not `_OTHER`.
+//! Settings: `known-methods`, a list, replaces the methods that are not `_OTHER`; `request-headers` and `response-headers` name headers
+//! that become attributes.
 
 mod client;
 mod forwarded;
+mod headers;
 mod keys;
 mod message;
 mod server;
@@ -27,7 +29,10 @@ mod url;
 #[cfg(test)]
 mod tests;
 
-use uprobed_sdk::{Declaration, Group, Manifest, Plugin, Probe, Row, SettingKind, Target, need_go, setting_list};
+use headers::Headers;
+use uprobed_sdk::{
+    Declaration, Group, Level, Manifest, Plugin, Probe, Row, SettingKind, Target, log, need_go, setting_list,
+};
 
 /// The connection that carries one HTTP/1.x request at a time: where client and server meet.
 const CHANNEL: &str = "http/1";
@@ -62,16 +67,20 @@ impl Plugin for Http {
 
     fn settings() -> Vec<Declaration> {
         let about = "Methods that are told by their names, in place of these; every other one is _OTHER.";
-        vec![Declaration::new(KNOWN_METHODS, SettingKind::TextList, &message::methods(), about)]
+        let methods = Declaration::new(KNOWN_METHODS, SettingKind::TextList, &message::methods(), about);
+        [methods].into_iter().chain(headers::settings()).collect()
     }
 
     fn facts(target: &Target) -> Facts {
-        Facts { known_methods: setting_list(target, KNOWN_METHODS).map(Into::into).collect() }
+        let known_methods = setting_list(target, KNOWN_METHODS).map(Into::into).collect();
+        Facts { known_methods, headers: Headers::read(target) }
     }
 
     fn manifest(target: &Target, probes: Vec<Probe>) -> Result<Manifest, String> {
         need_go(target, 18)?;
-        let manifest = Manifest::for_go("uprobed/http", env!("CARGO_PKG_VERSION"), probes, keys::KEYS);
+        let mut manifest = Manifest::for_go("uprobed/http", env!("CARGO_PKG_VERSION"), probes, keys::KEYS);
+        // The host says why a plugin is left out only where nothing else is attached.
+        Headers::read(target).add_to(&mut manifest).inspect_err(|why| log(Level::Warn, why))?;
         Ok(Manifest {
             library: "net/http".into(),
             library_versions: "1.18 and later".into(),
@@ -89,4 +98,5 @@ impl Plugin for Http {
 struct Facts {
     /// None stand for those of the conventions.
     known_methods: Vec<String>,
+    headers: Headers,
 }

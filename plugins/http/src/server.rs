@@ -3,7 +3,7 @@
 //! HTTP/2 has other types behind the `http.ResponseWriter`; its requests are passed over.
 
 use uprobed_sdk::net::host_and_port;
-use uprobed_sdk::{Correlation, Field, Fragment, Join, Kind, Probe, Status};
+use uprobed_sdk::{Captures, Correlation, Field, Fragment, Join, Kind, Probe, Status};
 
 use crate::forwarded::Forwarded;
 use crate::{CHANNEL, Facts, group, keys, message, url};
@@ -167,6 +167,9 @@ pub fn decode_response(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragm
         // 0: the handler wrote nothing, which finishRequest is about to make a 200.
         message::status(if status == 0 { 200 } else { status }, 500.., fragment);
     }
+    let (request, response) = (&facts.headers.request, &facts.headers.response);
+    request.write(bytes, Response::COUNT, fragment);
+    response.write(bytes, Response::COUNT + request.len(), fragment);
 }
 
 pub fn decode_connection_end(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
@@ -182,6 +185,7 @@ pub fn decode_connection_end(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut
         fragment.status(Status::Error);
         fragment.text(keys::ERROR_TYPE, "panic");
     }
+    facts.headers.request.write(bytes, ConnectionEnd::COUNT, fragment);
 }
 
 /// What the mux left in the request, or else what it found for a copy of it.

@@ -2,6 +2,7 @@
 
 use expect_test::{Expect, expect};
 use uprobed_sdk::testing::{Batch, Copied, target, with_setting};
+use uprobed_sdk::{Target, ValueKind};
 
 use super::Http;
 
@@ -255,6 +256,83 @@ fn says_what_a_client_was_answered() {
     .assert_eq(&batch.decoded::<Http>(&target));
 }
 
+fn set(lists: &[(&str, &[&str])]) -> Target {
+    let all = lists.iter().flat_map(|(key, names)| names.iter().map(move |name| (key, name)));
+    all.fold(target(GO), |target, (key, name)| with_setting(target, key, name))
+}
+
+#[test]
+fn shows_the_headers_that_are_listed() {
+    let target = set(&[("request-headers", &["X-Tenant", "content-type"]), ("response-headers", &["location"])]);
+    let mut batch = Batch::new::<Http>(&target);
+    let (tenant, location) = ("http.request.header.x-tenant", "http.response.header.location");
+    batch.hit("server request", &[]);
+    batch.hit("server response", &[("status", 302.into()), (tenant, "a, b".into()), (location, "/b".into())]);
+    batch.hit("server connection end", &[("panic", 1.into()), (tenant, "a".into())]);
+    batch.hit("client request", &[("method", "GET".into()), ("host", "h".into()), (tenant, "a".into())]);
+    batch.hit("client response", &[("status", 302.into()), ("error", "".into()), (location, "/b".into())]);
+    // An empty one, one cut off, one that did not fit, one that could not be read.
+    let cut = Copied::Cut(b"long");
+    batch.hit("server response", &[(tenant, "".into()), ("http.request.header.content-type", cut)]);
+    let nothing = [(tenant, Copied::Cut(b"")), ("http.request.header.content-type", Copied::Unreadable)];
+    batch.hit("server response", &nothing);
+    expect![[r#"
+        Kind::Server "HTTP" Status::Unset
+        Kind::Unset "" Status::Unset http.response.status_code=302 http.request.header.x-tenant=a, b http.response.header.location=/b
+        Kind::Unset "" Status::Error error.type=panic http.request.header.x-tenant=a
+        Kind::Client "GET" Status::Unset http.request.method=GET server.address=h http.request.header.x-tenant=a
+        Kind::Unset "" Status::Unset http.response.status_code=302 http.response.header.location=/b
+        Kind::Unset "" Status::Unset http.request.header.x-tenant= http.request.header.content-type=long
+        Kind::Unset "" Status::Unset
+    "#]]
+    .assert_eq(&batch.decoded::<Http>(&target));
+
+    let said = uprobed_sdk::decode::<Http>(&target, &batch.events[2..3], &batch.data);
+    assert_eq!(said.attributes.last().unwrap().kind, ValueKind::TextItem);
+}
+
+#[test]
+fn looks_for_headers_by_the_names_that_go_has_for_them() {
+    let target = set(&[("request-headers", &["x-request-ID", "eTag"]), ("response-headers", &["x-b3-TraceId"])]);
+    let manifest = uprobed_sdk::whole_manifest::<Http>(&target).unwrap();
+    let added: Vec<String> = manifest
+        .probes
+        .iter()
+        .flat_map(|probe| probe.captures.iter().map(move |capture| (probe, capture)))
+        .filter(|(_, capture)| capture.name.contains(".header."))
+        .map(|(probe, capture)| format!("{}: {} = {}, {}\n", probe.name, capture.name, capture.paths[0], capture.limit))
+        .collect();
+    expect![[r#"
+        server response: http.request.header.x-request-id = w.req.Header["X-Request-Id"], 256
+        server response: http.request.header.etag = w.req.Header["Etag"], 256
+        server response: http.response.header.x-b3-traceid = w.handlerHeader["X-B3-Traceid"], 256
+        server connection end: http.request.header.x-request-id = kept.response.req.Header["X-Request-Id"], 256
+        server connection end: http.request.header.etag = kept.response.req.Header["Etag"], 256
+        client request: http.request.header.x-request-id = req.Header["X-Request-Id"], 256
+        client request: http.request.header.etag = req.Header["Etag"], 256
+        client response: http.response.header.x-b3-traceid = resp.Header["X-B3-Traceid"], 256
+    "#]]
+    .assert_eq(&added.concat());
+    // Without settings, nothing is looked at.
+    let manifest = uprobed_sdk::whole_manifest::<Http>(&self::target(GO)).unwrap();
+    assert_eq!(manifest.keys, super::keys::KEYS);
+}
+
+#[test]
+fn refuses_headers_that_it_cannot_look_for() {
+    let refused = |lists: &[(&str, &[&str])]| uprobed_sdk::whole_manifest::<Http>(&set(lists)).err();
+    let six = ["a", "b", "c", "d", "e", "f"];
+    assert_eq!(refused(&[("request-headers", &six), ("response-headers", &["a", "b"])]), None);
+    expect!["the setting response-headers: c is one too many, 2 names can be, 8 in request-headers and response-headers together"]
+        .assert_eq(&refused(&[("request-headers", &six), ("response-headers", &["a", "b", "c"])]).unwrap());
+    expect!["the setting request-headers: x-forwarded-client-certificate has 30 bytes, more than 24"]
+        .assert_eq(&refused(&[("request-headers", &["x-forwarded-client-certificate"])]).unwrap());
+    for name in ["", "a b", "a:", "a\"]", "é"] {
+        let expected = format!("the setting response-headers: {name:?} cannot be the name of a header");
+        assert_eq!(refused(&[("response-headers", &[name])]), Some(expected));
+    }
+}
+
 #[test]
 fn refuses_programs_that_it_does_not_know() {
     let refused = |version: &str| uprobed_sdk::whole_manifest::<Http>(&target(version)).unwrap_err();
@@ -265,7 +343,7 @@ fn refuses_programs_that_it_does_not_know() {
 
 #[test]
 fn decodes_hostile_bytes_without_a_panic() {
-    let target = target(GO);
+    let target = set(&[("request-headers", &["a"]), ("response-headers", &["b"])]);
     let batch = Batch::new::<Http>(&target);
     let mut state = 1u64;
     for round in 0..20_000u32 {
