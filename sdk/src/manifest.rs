@@ -201,7 +201,7 @@ impl Manifest {
             probes,
             offsets: Vec::new(),
             keys: owned(keys),
-            limits: Limits { event_bytes: 3072, open_seconds: 3600 },
+            limits: Limits { event_bytes: 4096, open_seconds: 3600 },
             capabilities: Vec::new(),
         }
     }

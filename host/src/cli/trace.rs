@@ -52,7 +52,7 @@ pub struct Arguments {
     /// Send to a collector as well: http://HOST:4318 or grpc://HOST:4317
     #[arg(long, value_name = "URL")]
     otlp: Option<String>,
-    /// Start this command and trace it and what it starts, from its first instruction
+    /// Start this command and trace it, from its first instruction, and what it starts, from a moment later
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }

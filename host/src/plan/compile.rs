@@ -17,6 +17,7 @@ use crate::{
     manifest::{self, Endpoint, Probe},
 };
 use uprobed_ebpf::{
+    interpret::RECORD_BYTES,
     program::{Code, Correlation, KEPT, NO_SLOT, Program, Role, flags},
     wire::Record,
 };
@@ -77,7 +78,8 @@ pub fn compile(
     program.parent_context = parent_context;
     program.own_context = own_context;
     program.traceparent = probe.traceparent.and_then(|index| u8::try_from(index).ok()).unwrap_or(NO_SLOT);
-    let bytes = size_of::<Record>() as u32 + bytes;
+    // What finds no room in a record is cut off.
+    let bytes = (size_of::<Record>() as u32 + bytes).min(RECORD_BYTES as u32);
     Ok(Compiled { program, captures, bytes, dropped, keeps, facts })
 }
 
