@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Manifest {
     pub name: String,
     pub version: String,
@@ -20,7 +20,7 @@ pub struct Manifest {
     pub capabilities: Vec<String>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Group {
     pub name: String,
     pub required: bool,
@@ -28,7 +28,7 @@ pub struct Group {
     pub needs: Vec<usize>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Limits {
     pub event_bytes: u32,
     pub open_seconds: u32,
@@ -52,7 +52,8 @@ pub enum Role {
     Mark,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Correlation {
     #[default]
     Frame,
@@ -61,7 +62,7 @@ pub enum Correlation {
     Goroutine,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Probe {
     pub name: String,
     pub group: usize,
@@ -89,13 +90,13 @@ pub struct Probe {
     pub adopt: Option<Join>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Requirement {
     pub module: String,
     pub versions: String,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct KnownOffset {
     pub struct_type: String,
     pub field: String,
@@ -104,13 +105,13 @@ pub struct KnownOffset {
     pub requires: Requirement,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Binding {
     pub name: String,
     pub paths: Vec<String>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Capture {
     pub name: String,
     pub paths: Vec<String>,
@@ -118,7 +119,7 @@ pub struct Capture {
     pub limit: u32,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Join {
     pub channel: String,
     pub local: Endpoint,
@@ -126,7 +127,7 @@ pub struct Join {
     pub stream: Option<String>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Endpoint {
     pub address: String,
     pub port: String,

@@ -24,6 +24,7 @@ pub fn bench(place: &Place, arguments: &[String]) -> Result<()> {
 /// What it costs to read a large program: no probe, no root.
 pub fn bench_large(place: &Place, arguments: &[String]) -> Result<()> {
     tools::need_go()?;
+    build::all(place)?;
     say("building the measurement");
     run(cargo(&place.root).args(["build", "--release", "--package", "uprobed-matrix"]))?;
     run(std::process::Command::new(place.target.join("release/uprobed-large")).args(arguments))

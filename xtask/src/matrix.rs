@@ -5,11 +5,12 @@ use anyhow::{Context, Result};
 
 use crate::place::Place;
 use crate::step::{cargo, run, say};
-use crate::tools;
+use crate::{build, tools};
 
 /// The whole is written to `docs/matrix.md`.
 pub fn run_all(place: &Place, arguments: &[String]) -> Result<()> {
     tools::need_go()?;
+    build::all(place)?;
     say("building and reading the matrix");
     let mut command = cargo(&place.root);
     command.args(["run", "--release", "--package", "uprobed-matrix", "--"]).args(arguments);

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use uprobed::{
+    manifest::Manifest,
     plan::{self, Plan, Skipped},
     session::{Numbers, Prepared},
 };
@@ -70,7 +71,10 @@ impl Arguments {
                     .iter()
                     .map(|(name, reason)| serde_json::json!({"plugin": name, "reason": reason}))
                     .collect();
-                let all = serde_json::json!({"executable": shown, "plugins": plans, "declined": declined});
+                let manifests: Vec<&Manifest> = prepared.parts.iter().map(|part| &*part.manifest).collect();
+                let all = serde_json::json!({
+                    "executable": shown, "plugins": plans, "manifests": manifests, "declined": declined,
+                });
                 writeln!(out, "{all:#}")
             }
         }

@@ -3,13 +3,14 @@
 
 use super::{Skip, known::Known, types::Ty, walk::Origin};
 use crate::binary::{self, Binary, Field, Layout};
+use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
 
 /// Fields that a program relies on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Facts(BTreeSet<Fact>);
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct Fact {
     struct_type: String,
     field: String,

@@ -39,7 +39,7 @@ use crate::{
     binary::{self, Binary, Function, Inlining, Kind, NotFound, Site},
     manifest::{self, Manifest, Probe, Role},
 };
-use agree::Witness;
+use agree::{Facts, Witness};
 use bind::Kept;
 use compile::Compiled;
 use known::Known;
@@ -88,6 +88,8 @@ pub struct PlannedProbe {
     pub bytes: u32,
     /// Alternatives that the types of this program rule out.
     pub dropped: Vec<Dropped>,
+    /// Every field that it goes through.
+    pub fields: Facts,
 }
 
 /// Functions that the compiler copied another one into: their calls of it do not come to its probes.
@@ -186,6 +188,7 @@ pub fn plan(manifest: &Manifest, binary: &Binary, plugin: u32, first_span: u32) 
             captures: compiled.captures,
             bytes: compiled.bytes,
             dropped: compiled.dropped,
+            fields: compiled.facts,
         });
     }
     let (name, version) = (manifest.name.clone(), manifest.version.clone());

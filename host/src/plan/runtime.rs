@@ -242,5 +242,6 @@ pub fn spawn(binary: &Binary) -> Result<PlannedProbe, Skip> {
         captures: vec![source(&goroutine)],
         bytes: 0,
         dropped: Vec::new(),
+        fields: goroutine.facts,
     })
 }

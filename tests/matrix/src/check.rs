@@ -1,9 +1,11 @@
-//! Compares what `uprobed-binary` reads from a binary with what is wanted and with what the witness saw.
+//! Compares what `uprobed-binary` reads from a binary with what the host needs and with what the witness saw.
+
+use std::collections::BTreeSet;
 
 use uprobed_binary::{Binary, Error, GoInfo, Kind, Type, TypeRef};
 
 use crate::witness::{self, Struct, Witness};
-use uprobed_matrix::wanted::{Expected, Wanted};
+use uprobed_matrix::wanted::{Expected, Function, Wanted};
 
 /// In bytes; longer names of types, which are those of structs without a name, are not read.
 const LONGEST_NAME: usize = 16 << 10;
@@ -11,15 +13,16 @@ const LONGEST_NAME: usize = 16 << 10;
 /// Of one binary. What is not found is named.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    pub fields: usize,
+    /// With their structs.
+    pub fields: BTreeSet<String>,
     pub functions: usize,
     /// Functions that have no symbol, because every call of them was inlined.
     pub inlined: Vec<String>,
     /// Functions that have a symbol, and callers that have a copy of their own.
     pub bypassed: Vec<String>,
-    /// Fields of types whose descriptor the linker left out.
+    /// Fields of types whose descriptor the linker left out, as the plugin knows them itself.
     pub pruned: Vec<String>,
-    /// Functions and fields that this version or this program does not have.
+    /// Functions, fields and alternatives of paths that this version or this program does not have.
     pub absent: Vec<String>,
     /// Structs whose descriptor agrees with the witness's DWARF, field by field.
     pub agreeing: usize,
@@ -32,7 +35,10 @@ pub struct Outcome {
 pub struct Check<'a> {
     pub binary: &'a Binary<'a>,
     pub go: &'a GoInfo,
+    /// What the host needs.
     pub wanted: &'a Wanted,
+    /// What the plugin asks for.
+    pub functions: Vec<&'a str>,
     pub witness: &'a Witness,
     /// The witness saw a binary that was compiled alike and kept symbols and DWARF.
     pub stripped: bool,
@@ -41,7 +47,8 @@ pub struct Check<'a> {
 impl Check<'_> {
     pub fn run(&self) -> Outcome {
         let mut outcome = Outcome::default();
-        let functions = self.wanted.functions(self.go);
+        let mut functions = self.wanted.functions(self.go);
+        functions.extend(self.functions.iter().map(|name| Function { name, expected: Expected::AsSeen }));
         let inlined = self.binary.inlining(&functions.iter().map(|function| function.name).collect::<Vec<_>>());
         for function in functions {
             let is_seen_inlined = self.witness.inlined.contains_key(function.name);
@@ -75,8 +82,8 @@ impl Check<'_> {
                 }
             }
             (None, None) => match (is_inlined, expected) {
-                (true, Expected::FoundOrInlined | Expected::Optional) => outcome.inlined.push(name.to_owned()),
-                (false, Expected::Absent | Expected::Optional) => outcome.absent.push(name.to_owned()),
+                (true, Expected::AsSeen) => outcome.inlined.push(name.to_owned()),
+                (false, Expected::Absent | Expected::AsSeen) => outcome.absent.push(name.to_owned()),
                 (true, _) => outcome.mismatches.push(format!("{name} is inlined, which was not expected")),
                 (false, _) => outcome.mismatches.push(format!("{name} is absent, which was not expected")),
             },
@@ -88,13 +95,10 @@ impl Check<'_> {
         let path = format!("{structure}.{name}");
         let known = self.witness.structs.get(structure).into_iter().flatten().flat_map(|known| &known.fields);
         let seen: Vec<u64> = known.filter(|field| field.name == name).map(|field| field.offset).collect();
-        // Without DWARF, a type is there if its descriptor is.
-        let is_pruned = self.stripped && !self.witness.described.contains(structure);
         match (self.offset(structure, name), expected) {
-            (Ok(Some(offset)), Expected::Found | Expected::FoundOrPruned) if seen.contains(&offset) => {
-                outcome.fields += 1;
+            (Ok(Some(offset)), Expected::Found) if seen.contains(&offset) => {
+                outcome.fields.insert(path);
             }
-            (Ok(None), Expected::FoundOrPruned) if is_pruned => outcome.pruned.push(path),
             (Ok(None), Expected::Absent) if seen.is_empty() => outcome.absent.push(path),
             (read, _) => outcome
                 .mismatches

@@ -1,8 +1,10 @@
-//! The matrix: builds the programs of `tests/go/matrix`, checks what `uprobed-binary` reads from each against Go's own readers, prints a
-//! line for each binary and writes the table. What is wanted stands in `tests/wanted`.
+//! The matrix: builds the programs of `tests/go/matrix`, plans the plugin of its library for each, checks that plan and what
+//! `uprobed-binary` reads against Go's own readers, prints a line for each binary and writes the table. What the host needs and what plugins
+//! do without stands in `tests/wanted`.
 
 mod check;
 mod compile;
+mod planned;
 mod table;
 mod variant;
 mod witness;
@@ -13,17 +15,21 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use uprobed_binary::Binary;
-use uprobed_matrix::wanted::Wanted;
+use uprobed_matrix::plan::{Manifest, Plans};
+use uprobed_matrix::wanted::{Wanted, Without};
 
 use check::{Check, Outcome};
 use compile::Compiler;
+use planned::Planned;
 use variant::{Mode, Variant};
 use witness::Witness;
 
-const USAGE: &str = "usage: uprobed-matrix [--slice] [--kept DIRECTORY] [--reuse-only] [--table FILE] [WORD,WORD…]…
+const USAGE: &str = "usage: uprobed-matrix [--slice] [--kept DIRECTORY] [--reuse-only] [--uprobed FILE] [--plugins DIRECTORY] [--table FILE] [WORD,WORD…]…
   --slice       a part that takes minutes: the newest Go plain and as a stripped PIE, the oldest stripped
   --kept        where the binaries are kept from run to run; target/matrix unless told
   --reuse-only  check what is there, build nothing
+  --uprobed     what plans; target/release/uprobed unless told
+  --plugins     what is planned; target/plugins unless told
   --table       write the table of what was checked
   WORD          only binaries of which it is a part: go1.27.4, arm64, race, grpc; every argument must hold";
 
@@ -37,12 +43,26 @@ fn main() -> ExitCode {
     }
 }
 
+#[derive(Default)]
 struct Options {
     kept: Option<PathBuf>,
+    uprobed: Option<PathBuf>,
+    plugins: Option<PathBuf>,
     table: Option<PathBuf>,
     reuse_only: bool,
     slice: bool,
     filters: Vec<String>,
+}
+
+/// Where what is compared comes from.
+struct Sources {
+    compiler: Compiler,
+    /// The program that reads what there is to compare with.
+    witness: PathBuf,
+    uprobed: PathBuf,
+    plugins: PathBuf,
+    /// `tests/wanted`
+    wanted: PathBuf,
 }
 
 /// A binary that was checked.
@@ -64,7 +84,14 @@ fn run() -> Result<()> {
     if !options.reuse_only {
         compile::need_tools(&chosen)?;
     }
-    let (rows, failures) = check_all(&compiler, &root.join("tests/wanted"), &chosen)?;
+    let sources = Sources {
+        witness: compiler.witness()?,
+        uprobed: options.uprobed.clone().unwrap_or_else(|| root.join("target/release/uprobed")),
+        plugins: options.plugins.clone().unwrap_or_else(|| root.join("target/plugins")),
+        wanted: root.join("tests/wanted"),
+        compiler,
+    };
+    let (rows, failures) = check_all(&sources, &chosen);
     if let Some(path) = &options.table {
         fs::write(path, table::write(&rows)).with_context(|| format!("write {}", path.display()))?;
     }
@@ -80,13 +107,12 @@ fn run() -> Result<()> {
 }
 
 /// A binary that cannot be built or read is a failure, and the others are still checked.
-fn check_all(compiler: &Compiler, wanted: &Path, chosen: &[Variant]) -> Result<(Vec<Row>, usize)> {
-    let program = compiler.witness()?;
+fn check_all(sources: &Sources, chosen: &[Variant]) -> (Vec<Row>, usize) {
     let mut last: Option<(Variant, Witness)> = None;
     let mut rows = Vec::new();
     let mut failures = 0;
     for &variant in chosen {
-        match check_one(compiler, &program, wanted, variant, &mut last) {
+        match check_one(sources, variant, &mut last) {
             Ok(None) => {}
             Ok(Some(row)) => {
                 print(&row);
@@ -99,38 +125,37 @@ fn check_all(compiler: &Compiler, wanted: &Path, chosen: &[Variant]) -> Result<(
             }
         }
     }
-    Ok((rows, failures))
+    (rows, failures)
 }
 
-fn check_one(
-    compiler: &Compiler,
-    program: &Path,
-    wanted: &Path,
-    variant: Variant,
-    last: &mut Option<(Variant, Witness)>,
-) -> Result<Option<Row>> {
-    let Some(path) = compiler.binary(variant)? else { return Ok(None) };
-    let Some(seen) = compiler.binary(variant.witness())? else { return Ok(None) };
+fn check_one(sources: &Sources, variant: Variant, last: &mut Option<(Variant, Witness)>) -> Result<Option<Row>> {
+    let Some(path) = sources.compiler.binary(variant)? else { return Ok(None) };
+    let Some(seen) = sources.compiler.binary(variant.witness())? else { return Ok(None) };
     let witness = match last.take() {
         Some((of, witness)) if of == variant.witness() => witness,
-        _ => Witness::ask(program, &seen)?,
+        _ => Witness::ask(&sources.witness, &seen)?,
     };
     let (_, witness) = last.insert((variant.witness(), witness));
+    let plans = Plans::ask(&sources.uprobed, &sources.plugins, &path)?;
     let data = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
     let binary = Binary::parse(&data).with_context(|| format!("read {}", path.display()))?;
     let go = binary.go().with_context(|| format!("no build info in {}", path.display()))?;
-    let of_program = Wanted::read(&wanted.join(variant.program).with_extension("toml"))?;
-    let of_all = Wanted::read(&wanted.join("runtime.toml"))?;
-    let wanted = of_program.and(of_all);
-    let check = Check { binary: &binary, go, wanted: &wanted, witness, stripped: variant.mode.is_stripped() };
-    Ok(Some(Row { variant, libraries: table::libraries(go), outcome: check.run() }))
+    let wanted = Wanted::read(&sources.wanted.join("runtime.toml"))?;
+    let without = Without::read(&sources.wanted.join(variant.program).with_extension("toml"))?;
+    let stripped = variant.mode.is_stripped();
+    let functions = plans.manifests.iter().flat_map(Manifest::functions).collect();
+    let mut outcome = Check { binary: &binary, go, wanted: &wanted, functions, witness, stripped }.run();
+    let planned = Planned { plans: &plans, go, witness, without: &without, stripped };
+    planned.check(variant.program, &mut outcome)?;
+    Ok(Some(Row { variant, libraries: table::libraries(go), outcome }))
 }
 
 fn print(row: &Row) {
     let Outcome { fields, functions, inlined, bypassed, pruned, absent, agreeing, unseen, mismatches } = &row.outcome;
     println!(
-        "{}: {fields} fields and {functions} functions found, {} inlined, {} bypassed, {} pruned, {} absent, {agreeing} structs agree, {} have no DWARF",
+        "{}: {} fields and {functions} functions found, {} inlined, {} bypassed, {} pruned, {} absent, {agreeing} structs agree, {} have no DWARF",
         row.variant,
+        fields.len(),
         inlined.len(),
         bypassed.len(),
         pruned.len(),
@@ -144,10 +169,12 @@ fn print(row: &Row) {
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
-        let mut options = Self { kept: None, table: None, reuse_only: false, slice: false, filters: Vec::new() };
+        let mut options = Self::default();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--kept" => options.kept = Some(arguments.next().context(USAGE)?.into()),
+                "--uprobed" => options.uprobed = Some(arguments.next().context(USAGE)?.into()),
+                "--plugins" => options.plugins = Some(arguments.next().context(USAGE)?.into()),
                 "--table" => options.table = Some(arguments.next().context(USAGE)?.into()),
                 "--reuse-only" => options.reuse_only = true,
                 "--slice" => options.slice = true,

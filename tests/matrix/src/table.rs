@@ -20,9 +20,10 @@ const LIBRARIES: [(&str, &str); 4] = [
 const ABOUT: &str = "# What is read from which binaries
 
 Written by `make matrix`. Four programs, each built with every minor version of Go from 1.18 on and with the newest libraries that this
-version builds, in eight ways, for two architectures. `tests/wanted` names the fields and functions that plugins need. For each binary every
-one of them was looked for, and the answer compared with what Go's own `debug/elf` and `debug/dwarf` say of that binary or, if it is stripped,
-of one that was compiled alike: found where it is, or with reason not found.
+version builds, in eight ways, for two architectures. For each binary the plugin of its library was planned, and the plan compared with what
+Go's own `debug/elf` and `debug/dwarf` say of that binary or, if it is stripped, of one that was compiled alike: every function and field
+that the manifest asks for was found where it is, or is with reason not found. What plugins do without in which versions stands in
+`tests/wanted`.
 
 ";
 
@@ -36,9 +37,10 @@ compared, not only those asked for, and every named one whose descriptor the lin
 
 const WANTED: &str = "## Wanted fields and functions
 
-Found in all builds of a program; two numbers are the least and the most. *Inlined*: no symbol, every call has a copy. *Bypassed*: there is a
-symbol, and some callers have a copy. *Pruned*: the linker kept no descriptor, and there is no DWARF. *Absent*: not of this version, or not
-in this program.
+What the manifest of the program's plugin and the host itself ask for, found in all builds of a program; two numbers are the least and the
+most. *Fields*: those that probes go through. *Inlined*: no symbol, every call has a copy. *Bypassed*: there is a symbol, and some callers
+have a copy. *Pruned*: the linker kept no descriptor, there is no DWARF, and the plugin knows the place itself. *Absent*: functions, and
+alternatives of paths, that are not of this version or not in this program.
 
 ";
 
@@ -97,7 +99,7 @@ fn wanted(rows: &[Row], text: &mut String) {
         let of: Vec<&Row> = of.collect();
         let Some(first) = of.first() else { continue };
         let counts: [fn(&Outcome) -> usize; 6] = [
-            |outcome| outcome.fields,
+            |outcome| outcome.fields.len(),
             |outcome| outcome.functions,
             |outcome| outcome.inlined.len(),
             |outcome| outcome.bypassed.len(),

@@ -1,7 +1,5 @@
-//! `tests/wanted/*.toml`: the functions and fields that plugins need, and in which versions they are there.
-//!
-//! A group holds for the versions that it states, and outside of them none of it may be found. Where a library renamed something, each name
-//! has a group of its own.
+//! `tests/wanted/*.toml`: `runtime.toml` has the functions and fields that the host itself needs, the others what each plugin has to do
+//! without, and in which versions. Everything else that plugins need stands in their manifests.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,8 +7,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use uprobed_binary::GoInfo;
 
+/// A group holds for the versions that it states, and outside of them none of it may be found.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
@@ -21,27 +21,17 @@ pub struct Wanted {
 #[serde(deny_unknown_fields)]
 struct Group {
     when: Option<When>,
-    /// Have a symbol in every build.
     #[serde(default)]
     functions: Vec<String>,
-    /// Have a symbol, or are inlined everywhere: that is the compiler's choice.
-    #[serde(default)]
-    inlinable: Vec<String>,
-    /// Programs have them or not.
-    #[serde(default)]
-    optional: Vec<String>,
     /// By their struct.
     #[serde(default)]
     fields: BTreeMap<String, Vec<String>>,
-    /// Likewise, where a plugin can do without: the linker leaves out descriptors of types that the program never shows to reflection.
-    #[serde(default)]
-    prunable: BTreeMap<String, Vec<String>>,
 }
 
 /// From a version on, until another, which is not included. The module `go` is the standard library.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct When {
+pub struct When {
     module: String,
     from: Option<String>,
     until: Option<String>,
@@ -49,16 +39,11 @@ struct When {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// A symbol or a field.
     Found,
-    /// A symbol, or call sites that it was inlined into.
-    FoundOrInlined,
-    /// A field, or the type's descriptor is not in the binary.
-    FoundOrPruned,
-    /// As the program has it: a symbol, call sites, or nothing.
-    Optional,
     /// Not of this version.
     Absent,
+    /// Found, inlined or absent, as the witness saw it.
+    AsSeen,
 }
 
 #[derive(Debug)]
@@ -74,81 +59,129 @@ pub struct Field<'w> {
     pub expected: Expected,
 }
 
+/// What a plugin does without in the programs of the matrix.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Without {
+    without: Vec<Missing>,
+}
+
+/// One thing, or several for one reason.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Missing {
+    when: Option<When>,
+    #[serde(default)]
+    groups: Vec<String>,
+    #[serde(default)]
+    context_types: Vec<String>,
+    /// Alternatives of captures and bindings.
+    #[serde(default)]
+    paths: Vec<String>,
+}
+
 impl Wanted {
     pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-        toml::from_str(&text).with_context(|| format!("read {}", path.display()))
-    }
-
-    /// With what is wanted of every program.
-    pub fn and(mut self, other: Self) -> Self {
-        self.wanted.extend(other.wanted);
-        self
+        read(path)
     }
 
     pub fn functions(&self, go: &GoInfo) -> Vec<Function<'_>> {
-        let mut all: Vec<Function<'_>> = Vec::new();
+        let mut all = Vec::new();
         for group in &self.wanted {
-            for (names, kind) in [
-                (&group.functions, Expected::Found),
-                (&group.inlinable, Expected::FoundOrInlined),
-                (&group.optional, Expected::Optional),
-            ] {
-                let expected = group.expected(go, kind);
-                for name in names {
-                    match all.iter_mut().find(|function| function.name == name) {
-                        Some(known) => known.expected = either(known.expected, expected),
-                        None => all.push(Function { name, expected }),
-                    }
-                }
-            }
+            let expected = group.expected(go);
+            all.extend(group.functions.iter().map(|name| Function { name, expected }));
         }
         all
     }
 
     pub fn fields(&self, go: &GoInfo) -> Vec<Field<'_>> {
-        let mut all: Vec<Field<'_>> = Vec::new();
+        let mut all = Vec::new();
         for group in &self.wanted {
-            for (structs, kind) in [(&group.fields, Expected::Found), (&group.prunable, Expected::FoundOrPruned)] {
-                let expected = group.expected(go, kind);
-                for (structure, name) in structs.iter().flat_map(|(ty, names)| names.iter().map(move |name| (ty, name)))
-                {
-                    match all.iter_mut().find(|field| field.structure == structure && field.name == name) {
-                        Some(known) => known.expected = either(known.expected, expected),
-                        None => all.push(Field { structure, name, expected }),
-                    }
-                }
-            }
+            let expected = group.expected(go);
+            let fields = group.fields.iter().flat_map(|(ty, names)| names.iter().map(move |name| (ty, name)));
+            all.extend(fields.map(|(structure, name)| Field { structure, name, expected }));
         }
         all
     }
 }
 
 impl Group {
-    fn expected(&self, go: &GoInfo, within: Expected) -> Expected {
-        if self.when.as_ref().is_none_or(|when| when.holds(go)) { within } else { Expected::Absent }
+    fn expected(&self, go: &GoInfo) -> Expected {
+        if holds(self.when.as_ref(), go) { Expected::Found } else { Expected::Absent }
     }
 }
 
-impl When {
-    fn holds(&self, go: &GoInfo) -> bool {
-        let version = match self.module.as_str() {
-            "go" => Some(go.version.trim_start_matches("go")),
-            path => go.modules.iter().find(|module| module.path == path).map(|module| module.version.as_str()),
-        };
-        version.is_some_and(|version| self.covers(version))
+impl Without {
+    pub fn read(path: &Path) -> Result<Self> {
+        read(path)
     }
 
+    pub fn parse(text: &str) -> Result<Self> {
+        toml::from_str(text).context("read what a plugin does without")
+    }
+
+    pub fn group(&self, name: &str, go: &GoInfo) -> bool {
+        self.any(go, |missing| missing.groups.iter().any(|known| known == name))
+    }
+
+    pub fn context_type(&self, name: &str, go: &GoInfo) -> bool {
+        self.any(go, |missing| missing.context_types.iter().any(|known| known == name))
+    }
+
+    pub fn path(&self, path: &str, go: &GoInfo) -> bool {
+        self.any(go, |missing| missing.paths.iter().any(|known| known == path))
+    }
+
+    fn any(&self, go: &GoInfo, is_it: impl Fn(&Missing) -> bool) -> bool {
+        self.without.iter().any(|missing| is_it(missing) && holds(missing.when.as_ref(), go))
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("read {}", path.display()))
+}
+
+fn holds(when: Option<&When>, go: &GoInfo) -> bool {
+    when.is_none_or(|when| version_of(&when.module, go).is_some_and(|version| when.covers(version)))
+}
+
+/// A module's version; `go` and `std` are the standard library.
+fn version_of<'g>(module: &str, go: &'g GoInfo) -> Option<&'g str> {
+    match module {
+        "go" | "std" => Some(go.version.trim_start_matches("go")),
+        path => go.modules.iter().find(|module| module.path == path).map(|module| module.version.as_str()),
+    }
+}
+
+/// Whether a manifest's requirement is met: `>=1.40.0, <1.60.0`. Read here once more, because the host is what is checked.
+pub fn is_met(module: &str, versions: &str, go: &GoInfo) -> Result<bool> {
+    let Some(found) = version_of(module, go).map(numbers) else { return Ok(false) };
+    for comparison in versions.split(',').map(str::trim).filter(|comparison| *comparison != "*") {
+        let start = comparison.find(|character: char| character.is_ascii_digit()).unwrap_or(0);
+        let (operator, version) = comparison.split_at(start);
+        let bound = numbers(version);
+        let is_so = match operator.trim() {
+            ">=" => found >= bound,
+            ">" => found > bound,
+            "<" => found < bound,
+            "<=" => found <= bound,
+            "=" => found == bound,
+            _ => anyhow::bail!("versions `{versions}` of {module} cannot be read"),
+        };
+        if !is_so {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+impl When {
     fn covers(&self, version: &str) -> bool {
         let version = numbers(version);
         self.from.as_deref().is_none_or(|from| version >= numbers(from))
             && self.until.as_deref().is_none_or(|until| version < numbers(until))
     }
-}
-
-/// What is in two groups is there where either holds.
-fn either(first: Expected, second: Expected) -> Expected {
-    if first == Expected::Absent { second } else { first }
 }
 
 /// `v1.69.0-dev` is 1, 69, 0.
@@ -172,9 +205,21 @@ mod tests {
     }
 
     #[test]
-    fn is_wanted_where_one_of_its_groups_holds() {
-        assert_eq!(either(Expected::Absent, Expected::Found), Expected::Found);
-        assert_eq!(either(Expected::Found, Expected::Absent), Expected::Found);
+    fn reads_what_manifests_require() {
+        let go = GoInfo { version: "go1.22.12".into(), main: None, modules: Vec::new(), settings: Vec::new() };
+        for (versions, met) in [
+            ("*", true),
+            (">=1.22", true),
+            (">1.22.12", false),
+            (">=1.18, <1.22.12", false),
+            (">=1.18,<=1.22.12", true),
+            ("=1.22.12", true),
+            ("<0.0.0", false),
+        ] {
+            assert_eq!(is_met("std", versions, &go).unwrap(), met, "{versions}");
+        }
+        assert!(!is_met("example.com/not/linked", "*", &go).unwrap());
+        assert!(is_met("std", "^1.22", &go).is_err());
     }
 
     #[test]
@@ -183,42 +228,11 @@ mod tests {
         let files: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert_eq!(files.len(), 5);
         for file in files {
-            Wanted::read(&file).unwrap();
-        }
-    }
-
-    /// Its symbols, and every field on its paths: `rw.(*net/http.response).conn` needs `conn`.
-    #[test]
-    fn lists_what_the_http_plugin_asks_for() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let files = ["server", "client"].map(|file| root.join(format!("plugins/http/src/{file}.rs")));
-        let source = files.map(|file| fs::read_to_string(file).unwrap()).join("\n").replace("\\\"", "'");
-        let wanted =
-            ["http", "runtime"].map(|name| Wanted::read(&root.join(format!("tests/wanted/{name}.toml"))).unwrap());
-        let groups = || wanted.iter().flat_map(|wanted| &wanted.wanted);
-        let functions: Vec<&String> =
-            groups().flat_map(|group| group.functions.iter().chain(&group.optional)).collect();
-        let fields: Vec<&String> = groups().flat_map(|group| group.fields.values().flatten()).collect();
-        let (mut symbols, mut paths) = (0, 0);
-        for literal in source.split('"').skip(1).step_by(2).filter(|literal| !literal.contains([' ', '}'])) {
-            if literal.starts_with("net/http.") {
-                assert!(functions.iter().any(|name| *name == literal), "{literal}");
-                symbols += 1;
-            } else if literal.contains('.') {
-                for field in path_fields(literal) {
-                    assert!(fields.iter().any(|name| **name == field), "{field} of {literal}");
-                }
-                paths += 1;
+            if file.ends_with("runtime.toml") {
+                Wanted::read(&file).unwrap();
+            } else {
+                Without::read(&file).unwrap();
             }
         }
-        assert!(symbols > 10 && paths > 30, "{symbols} symbols, {paths} paths");
-    }
-
-    fn path_fields(path: &str) -> Vec<String> {
-        // Casts have dots of their own.
-        let without_casts = path.split(".(").map(|part| part.split_once(')').map_or(part, |(_, after)| after));
-        let plain: String = without_casts.collect();
-        let roots = if plain.starts_with("kept.") { 2 } else { 1 };
-        plain.split('.').skip(roots).map(|part| part.split('[').next().unwrap_or(part).to_owned()).collect()
     }
 }

@@ -1,5 +1,6 @@
-//! How long it takes to plan for a large program: everything that `tests/wanted` names is looked up in Prometheus, on one core, with the
-//! file in the page cache and without; and how long Go's own readers take for the same structs and functions. Prints a table.
+//! How long it takes to plan for a large program: every function that the plugins' manifests name and every field that their probes go
+//! through is looked up in Prometheus, on one core, with the file in the page cache and without; and how long Go's own readers take for the
+//! same structs and functions. Prints a table.
 
 mod look;
 mod others;
@@ -11,7 +12,9 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 use rustix::fs::{Advice, fadvise};
-use uprobed_matrix::wanted::Wanted;
+use uprobed_matrix::plan::Plans;
+
+use look::Wanted;
 
 const ROUNDS: usize = 9;
 /// The main package, in a dependency of the module `tests/go-large`.
@@ -24,7 +27,7 @@ fn main() -> ExitCode {
     let done = root().and_then(|root| match words[..] {
         [] => measure(&root, &root.join("target/large")),
         ["--kept", kept] => measure(&root, Path::new(kept)),
-        ["once", binary] => look::once(&wanted(&root)?, Path::new(binary)),
+        ["once", binary, wanted] => look::once(&read(Path::new(wanted))?, Path::new(binary)),
         _ => anyhow::bail!(
             "usage: uprobed-large [--kept DIRECTORY]; binaries are kept there, in target/large unless told"
         ),
@@ -42,10 +45,10 @@ fn root() -> Result<PathBuf> {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().context("find the checkout")
 }
 
-/// Of the runtime, then of each library.
-fn wanted(root: &Path) -> Result<Vec<Wanted>> {
-    let read = |name: &str| Wanted::read(&root.join(format!("tests/wanted/{name}.toml")));
-    ["runtime", "http", "grpc", "sql", "kafka"].into_iter().map(read).collect()
+/// What was written down for the measuring process.
+fn read(path: &Path) -> Result<Vec<Wanted>> {
+    let text = fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("read {}", path.display()))
 }
 
 /// Builds the program in several ways and prints a row for each.
@@ -62,7 +65,11 @@ fn measure(root: &Path, kept: &Path) -> Result<()> {
             eprintln!("building {PACKAGE}, {name} (minutes)");
             go_build(&sources, &[flags, &[PACKAGE]].concat(), &binary)?;
         }
-        println!("{}", row(root, name, &binary, &reader)?);
+        let plans = Plans::ask(&root.join("target/release/uprobed"), &root.join("target/plugins"), &binary)?;
+        let wanted = Wanted::of(&plans);
+        let list = kept.join("wanted.json");
+        fs::write(&list, serde_json::to_vec(&wanted)?).with_context(|| format!("write {}", list.display()))?;
+        println!("{}", row(name, &binary, &reader, &wanted, &list)?);
     }
     Ok(())
 }
@@ -75,14 +82,14 @@ fn go_build(directory: &Path, arguments: &[&str], output: &Path) -> Result<()> {
     Ok(())
 }
 
-fn row(root: &Path, name: &str, binary: &Path, reader: &Path) -> Result<String> {
+fn row(name: &str, binary: &Path, reader: &Path, wanted: &[Wanted], list: &Path) -> Result<String> {
     let size = fs::metadata(binary).with_context(|| format!("look at {}", binary.display()))?.len();
-    let cold = (0..ROUNDS).map(|_| evict(binary).and_then(|()| in_a_process(binary)));
+    let cold = (0..ROUNDS).map(|_| evict(binary).and_then(|()| in_a_process(binary, list)));
     let cold = median(cold.collect::<Result<Vec<_>>>()?);
-    let warm = median((0..ROUNDS).map(|_| in_a_process(binary)).collect::<Result<Vec<_>>>()?);
+    let warm = median((0..ROUNDS).map(|_| in_a_process(binary, list)).collect::<Result<Vec<_>>>()?);
     // Only a binary with symbols and DWARF can be read by the others at all.
     let other = match name {
-        "plain" => format!("{:.0}", milliseconds(others::time(&wanted(root)?, binary, reader)?)),
+        "plain" => format!("{:.0}", milliseconds(others::time(wanted, binary, reader)?)),
         _ => "-".into(),
     };
     let (megabytes, peak) = (size / 1_000_000, cold.peak.max(warm.peak) >> 10);
@@ -98,9 +105,9 @@ struct Figures {
 }
 
 /// In a process of its own, so that nothing is known beforehand and the peak is its own.
-fn in_a_process(binary: &Path) -> Result<Figures> {
+fn in_a_process(binary: &Path, list: &Path) -> Result<Figures> {
     let program = env::current_exe().context("find this program")?;
-    let output = Command::new(program).arg("once").arg(binary).output().context("start the measurement")?;
+    let output = Command::new(program).arg("once").args([binary, list]).output().context("start the measurement")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout)?;
     let mut words = text.split_whitespace().map(str::parse::<u64>);

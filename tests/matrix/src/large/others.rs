@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use uprobed_binary::Binary;
-use uprobed_matrix::wanted::{Expected, Wanted};
+
+use crate::look::Wanted;
 
 const ROUNDS: usize = 3;
 
@@ -35,12 +36,10 @@ pub fn time(wanted: &[Wanted], binary: &Path, reader: &Path) -> Result<Duration>
 fn names(wanted: &[Wanted], binary: &Path) -> Result<Vec<String>> {
     let data = fs::read(binary).with_context(|| format!("read {}", binary.display()))?;
     let binary = Binary::parse(&data)?;
-    let go = binary.go().context("not a Go program")?;
-    let fields = wanted.iter().flat_map(|wanted| wanted.fields(go));
-    let expected = fields.filter(|field| field.expected == Expected::Found);
-    let structs: BTreeSet<&str> = expected.map(|field| field.structure).collect();
+    let structs: BTreeSet<&str> =
+        wanted.iter().flat_map(|wanted| &wanted.fields).map(|(structure, _)| structure.as_str()).collect();
     let there = binary.dwarf_layouts(&structs.into_iter().collect::<Vec<_>>())?;
-    let functions = wanted.iter().flat_map(|wanted| wanted.functions(go));
-    let functions = functions.map(|function| format!("func {}", function.name));
+    let functions = wanted.iter().flat_map(|wanted| &wanted.functions);
+    let functions = functions.map(|function| format!("func {function}"));
     Ok(functions.chain(there.into_keys().map(|name| format!("type {name}"))).collect())
 }
