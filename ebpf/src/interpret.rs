@@ -4,7 +4,7 @@
 
 use crate::{
     map::{map, map_key},
-    program::{Code, FETCH_WORDS, KEPT, OPS, Op, Program, WINDOW_WORDS, WINDOWS},
+    program::{Code, ELEMENTS, FETCH_WORDS, KEPT, KEYS, OPS, Op, Program, WINDOW_WORDS, WINDOWS},
     slice::{find, slice},
     state::NIL,
     wire::state,
@@ -12,8 +12,8 @@ use crate::{
 
 pub use crate::state::{Join, KEY_BYTES, Map, Place, RECORD_BYTES, State, words};
 
-/// The most steps of one run: every operation once, and room for maps of many groups and slices of many elements.
-pub const STEPS: u32 = 256;
+/// The most steps of one run: every operation once, and every key in a map or a slice of many groups or elements.
+pub const STEPS: u32 = (OPS + KEYS * ELEMENTS as usize) as u32;
 
 /// What a program reads.
 pub trait Target {

@@ -1,7 +1,7 @@
 //! The capture program of one probe: a header that says what a hit means, and a short list of bounded operations.
 
 /// The most operations of one program.
-pub const OPS: usize = 96;
+pub const OPS: usize = 192;
 /// Words that operations compute with.
 pub const WORDS: usize = 32;
 /// Words of the window that structs are read into, and how many such windows there are.
@@ -16,7 +16,7 @@ pub const KEPT: usize = 4;
 /// The most bytes of one capture.
 pub const CAPTURE_BYTES: u32 = 1024;
 /// The most keys that one program looks for in maps and slices.
-pub const KEYS: usize = 8;
+pub const KEYS: usize = 16;
 /// The most elements of a slice that are searched.
 pub const ELEMENTS: u32 = 16;
 /// Slot number that stands for "none" in a program's header.

@@ -14,6 +14,7 @@ mod manifest;
 mod plugin;
 mod settings;
 
+pub mod errors;
 pub mod names;
 pub mod net;
 pub mod testing;

@@ -1,8 +1,10 @@
-//! Every call of `database/sql` is one span, with the right name, attributes, status and parent: PostgreSQL, MariaDB and SQLite, through
-//! four drivers, from the oldest Go and drivers to the newest, stripped among them.
+//! Every call of `database/sql` is one span, with the right name, attributes, status and parent: PostgreSQL, MariaDB, SQLite and a stand-in
+//! for SQL Server, through six drivers, from the oldest Go and drivers to the newest, stripped among them.
 
 #[path = "sql/agreement.rs"]
 mod agreement;
+#[path = "sql/drivers.rs"]
+mod drivers;
 #[path = "sql/twin.rs"]
 mod twin;
 
@@ -54,7 +56,7 @@ fn counts_every_call_to_postgresql() -> Result<()> {
     ] {
         let nobody = free_port()?;
         let shop = Shop { name, program, driver, dsn: dsn(database.port), down: dsn(nobody), connections: 8 };
-        let server = Server { system: "postgresql", port: Some(database.port), down: Some(nobody) };
+        let server = Server::new("postgresql", Some(database.port), Some(nobody));
         exact(&scene, &shop, &server)?;
     }
     finish(scene)
@@ -73,7 +75,7 @@ fn counts_every_call_to_mariadb() -> Result<()> {
     ] {
         let nobody = free_port()?;
         let shop = Shop { name, program, driver: "mysql", dsn: dsn(database.port), down: dsn(nobody), connections: 8 };
-        let server = Server { system: "mysql", port: Some(database.port), down: Some(nobody) };
+        let server = Server::new("mysql", Some(database.port), Some(nobody));
         exact(&scene, &shop, &server)?;
     }
     finish(scene)
@@ -86,7 +88,7 @@ fn counts_every_call_to_sqlite() -> Result<()> {
         let dsn = format!("file:{}", scene.file(&format!("{name}.db")).display());
         // It takes one writer at a time.
         let shop = Shop { name, program, driver: "sqlite", dsn, down: String::new(), connections: 1 };
-        exact(&scene, &shop, &Server { system: "sqlite", port: None, down: None })?;
+        exact(&scene, &shop, &Server::new("sqlite", None, None))?;
     }
     finish(scene)
 }
@@ -106,6 +108,16 @@ struct Server {
     system: &'static str,
     port: Option<u16>,
     down: Option<u16>,
+    /// Whether the driver tells where the server is that does not answer.
+    is_known_down: bool,
+    /// Whether the socket's remote end is found.
+    has_peer: bool,
+}
+
+impl Server {
+    fn new(system: &'static str, port: Option<u16>, down: Option<u16>) -> Self {
+        Self { system, port, down, is_known_down: false, has_peer: true }
+    }
 }
 
 /// The journal's line for a call; mirrors `tests/go-sql`.
@@ -135,7 +147,7 @@ fn ends_a_query_with_its_rows_if_the_operator_wants_that() -> Result<()> {
     for (name, program, driver) in [("pq-rows", &NEW, "postgres"), ("pgx-rows", &NEW, "pgx")] {
         let dsn = format!("postgres://postgres@127.0.0.1:{}/{DATABASE}?sslmode=disable", database.port);
         let shop = Shop { name, program, driver, dsn, down: String::new(), connections: 8 };
-        let server = Server { system: "postgresql", port: Some(database.port), down: None };
+        let server = Server::new("postgresql", Some(database.port), None);
         let loads = [("/rows/{i},/plain/{i},/tx/{i},/stmt/{i},/errors/{i}", "250")];
         exact_with(&scene, &shop, &server, &loads, &["--settings", settings])?;
     }
@@ -307,9 +319,13 @@ fn difference_of_server(call: &Called, span: &Span, server: &Server) -> Option<S
         "down" => server.down,
         _ => None,
     };
-    let is_known = call.place == "main" && !WITHOUT.contains(&call.error.as_str());
+    let is_down = call.place == "down";
+    let is_known =
+        if is_down { server.is_known_down } else { call.place == "main" } && !WITHOUT.contains(&call.error.as_str());
     // What ends a transaction is not asked for its socket.
-    let has = |what: &str| !(what.starts_with("network") && matches!(call.operation.as_str(), "COMMIT" | "ROLLBACK"));
+    let is_end = matches!(call.operation.as_str(), "COMMIT" | "ROLLBACK");
+    let has_peer = server.has_peer && !is_end && !is_down;
+    let has = |what: &str| has_peer || !what.starts_with("network");
     let port = port.map(i64::from);
     let address = port.map_or("", |_| "127.0.0.1");
     for (what, wanted) in [

@@ -9,27 +9,32 @@ use crate::{Facts, SPAN, keys};
 uprobed_sdk::captures! {
     /// What drivers keep in their connections.
     pub struct Connection {
-        address: ["mysql.cfg.Addr"; 256],
+        address: ["mysql.cfg.Addr", "bun.conf.Addr"; 256],
         // What stands in a map comes last: one that is not there is taken for one without the key.
         host: [
             "pq.cfg.Host",
-            "pgx5.connConfig.Config.Host",
-            "pgx4.connConfig.Config.Host",
+            "pgx5.conn.config.Config.Host",
+            "pgx4.conn.config.Config.Host",
             "mssql.connector.params.Host",
             "pq.opts[\"host\"]";
             256
         ],
-        port: ["pq.cfg.Port", "pgx5.connConfig.Config.Port", "pgx4.connConfig.Config.Port", "mssql.connector.params.Port"],
+        port: ["pq.cfg.Port", "pgx5.conn.config.Config.Port", "pgx4.conn.config.Config.Port", "mssql.connector.params.Port"],
         port_text: ["pq.opts[\"port\"]"; 16],
         namespace: [
             "mysql.cfg.DBName",
             "pq.cfg.Database",
-            "pgx5.connConfig.Config.Database",
-            "pgx4.connConfig.Config.Database",
+            "pgx5.conn.config.Config.Database",
+            "pgx4.conn.config.Config.Database",
             "mssql.connector.params.Database",
+            "bun.conf.Database",
             "pq.opts[\"dbname\"]";
             128
         ],
+        // pgx does not keep which of several hosts it is connected to. One without TLS beside one with it is the same.
+        others: ["pgx5.conn.config.Config.Fallbacks.len()", "pgx4.conn.config.Config.Fallbacks.len()"],
+        other_host: ["pgx5.conn.config.Config.Fallbacks[0].Host", "pgx4.conn.config.Config.Fallbacks[0].Host"; 256],
+        other_port: ["pgx5.conn.config.Config.Fallbacks[0].Port", "pgx4.conn.config.Config.Fallbacks[0].Port"],
         peer_address: ["remote.IP"; 16],
         peer_port: ["remote.Port"],
     }
@@ -37,7 +42,7 @@ uprobed_sdk::captures! {
 
 /// How many captures a start has before those of a connection, and how many of these it has: all would be too much for one probe.
 const BEFORE: usize = 1;
-const TAKEN: usize = 5;
+const TAKEN: usize = 8;
 
 pub fn query() -> Probe {
     let arguments = "db pointer, ctx interface, outer interface, dc *database/sql.driverConn";
@@ -94,12 +99,23 @@ pub fn bind(probe: Probe, connection: &str) -> Probe {
         .bind("mysql", &[&is("*github.com/go-sql-driver/mysql.mysqlConn")])
         .bind("pgx5", &[&is("*github.com/jackc/pgx/v5/stdlib.Conn")])
         .bind("pgx4", &[&is("*github.com/jackc/pgx/v4/stdlib.Conn")])
+        .bind("bun", &[&is("*github.com/uptrace/bun/driver/pgdriver.Conn")])
         .bind("mssql", &[&is("*github.com/microsoft/go-mssqldb.Conn"), &is("*github.com/denisenkom/go-mssqldb.Conn")])
 }
 
-/// Names the remote end of a connection's socket.
+/// Names the remote end of a connection's socket. SQL Server's stands below one of the driver's own; below TLS, which begins within its
+/// protocol, it is not looked for.
 fn bind_peer(probe: Probe) -> Probe {
-    probe.bind("net", &["pq.c", "mysql.netConn", "pgx5.conn.pgConn.conn", "pgx4.conn.pgConn.conn"]).tcp(&["net"])
+    let sockets = [
+        "pq.c",
+        "mysql.netConn",
+        "bun.netConn",
+        "pgx5.conn.pgConn.conn",
+        "pgx4.conn.pgConn.conn",
+        "mssql.sess.buf.transport.(*github.com/microsoft/go-mssqldb.timeoutConn).c",
+        "mssql.sess.buf.transport.(*github.com/denisenkom/go-mssqldb.timeoutConn).c",
+    ];
+    probe.bind("net", &sockets).tcp(&["net"])
 }
 
 pub fn decode(_: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
@@ -124,24 +140,39 @@ pub fn decode_rollback(facts: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragm
 
 /// What ends a transaction begins with both.
 fn decode_end(facts: &Facts, operation: &str, bytes: &[u8], fragment: &mut Fragment<'_>) {
-    let [driver, address, host, port, port_text, namespace] = uprobed_sdk::read::<{ BEFORE + TAKEN }>(bytes);
+    let [driver, address, host, port, port_text, namespace, others, other_host, other_port] =
+        uprobed_sdk::read::<{ BEFORE + TAKEN }>(bytes);
     start::say_system(facts, driver, fragment);
     fragment.text(keys::OPERATION_NAME, operation);
-    Server { address, host, port, port_text, namespace }.say(Some(operation), fragment);
+    let mut server = Server { address, host, port, port_text, namespace };
+    if has_others(others, [host, other_host], [port, other_port]) {
+        server.forget_host();
+    }
+    server.say(Some(operation), fragment);
 }
 
 impl<'a> Connection<'a> {
     fn say(&self, operation: Option<&str>, fragment: &mut Fragment<'_>) {
-        let server = Server {
+        let mut server = Server {
             address: self.address(),
             host: self.host(),
             port: self.port(),
             port_text: self.port_text(),
             namespace: self.namespace(),
         };
+        if has_others(self.others(), [self.host(), self.other_host()], [self.port(), self.other_port()]) {
+            server.forget_host();
+            fragment.end([keys::SERVER_ADDRESS, keys::SERVER_PORT], self.peer_address(), self.peer_port());
+        }
         server.say(operation, fragment);
         fragment.end([keys::NETWORK_PEER_ADDRESS, keys::NETWORK_PEER_PORT], self.peer_address(), self.peer_port());
     }
+}
+
+/// Whether a connection may be to another host than the first, by the number of the others and the first of them.
+fn has_others(others: Field<'_>, hosts: [Field<'_>; 2], ports: [Field<'_>; 2]) -> bool {
+    let is_one = hosts[0].bytes() == hosts[1].bytes() && ports[0].integer() == ports[1].integer();
+    others.integer().is_some_and(|others| others > 1 || (others == 1 && !is_one))
 }
 
 /// Where a database is, in the ways that drivers keep it.
@@ -156,6 +187,10 @@ pub struct Server<'a> {
 }
 
 impl Server<'_> {
+    fn forget_host(&mut self) {
+        (self.address, self.host, self.port, self.port_text) = Default::default();
+    }
+
     /// Its attributes, and for an `operation` without a statement the span's name.
     pub fn say(&self, operation: Option<&str>, fragment: &mut Fragment<'_>) {
         let (host, written) = match self.address.some() {

@@ -1,6 +1,6 @@
 //! How a call ended.
 
-use uprobed_sdk::{Field, Fragment, Probe, Status};
+use uprobed_sdk::{Field, Fragment, Probe, Status, errors};
 
 use crate::{Facts, keys};
 
@@ -17,14 +17,13 @@ uprobed_sdk::captures! {
             "inner.(*github.com/jackc/pgconn.PgError).Code";
             16
         ],
+        // Drivers do not wrap these.
         number_code: [
             "err.(*github.com/go-sql-driver/mysql.MySQLError).Number",
             "err.(*modernc.org/sqlite.Error).code",
             "err.(github.com/mattn/go-sqlite3.Error).ExtendedCode",
             "err.(github.com/microsoft/go-mssqldb.Error).Number",
-            "err.(github.com/denisenkom/go-mssqldb.Error).Number",
-            "inner.(*github.com/go-sql-driver/mysql.MySQLError).Number",
-            "inner.(*modernc.org/sqlite.Error).code"
+            "err.(github.com/denisenkom/go-mssqldb.Error).Number"
         ],
         // Only compared, never shown.
         sentinel: ["inner.(*errors.errorString).s", "err.(*errors.errorString).s"; 64],
@@ -37,22 +36,12 @@ impl<'a> Outcome<'a> {
     }
 }
 
-/// Errors that are told apart by their identity only, by their texts.
-const SENTINELS: [(&[u8], &str); 8] = [
-    (b"context canceled", "context.Canceled"),
-    (b"driver: bad connection", BAD_CONNECTION),
-    (b"sql: connection is already closed", "database/sql.ErrConnDone"),
-    (ENDED, "database/sql.ErrTxDone"),
-    (b"sql: no rows in result set", "database/sql.ErrNoRows"),
-    (b"io: read/write on closed pipe", "io.ErrClosedPipe"),
-    (b"unexpected EOF", "io.ErrUnexpectedEOF"),
-    (b"EOF", "io.EOF"),
-];
+/// The one error of a driver that says no more than its text, pgx's `ErrTxCommitRollback` of either version.
+const ROLLED_BACK: (&[u8], &[u8]) =
+    (b"commit unexpectedly resulted in rollback", b"github.com/jackc/pgx.ErrTxCommitRollback");
 /// What `Rollback` answers after `Commit`.
 const ENDED: &[u8] = b"sql: transaction has already been committed or rolled back";
-const BAD_CONNECTION: &str = "database/sql/driver.ErrBadConn";
-/// A sentinel that has a type of its own.
-const DEADLINE: &[u8] = b"context.deadlineExceededError";
+const BAD_CONNECTION: &[u8] = b"driver: bad connection";
 
 /// Names the error within one that says no more than where it came from.
 pub fn bind(probe: Probe) -> Probe {
@@ -84,28 +73,22 @@ pub fn decode_rollback(_: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<
     if sentinel.bytes() == ENDED {
         return fragment.drop_span();
     }
-    if discard.is_set() && name(sentinel) == Some(BAD_CONNECTION) {
+    if discard.is_set() && sentinel.bytes() == BAD_CONNECTION {
         return;
     }
     say(&outcome, fragment);
 }
 
-fn name(sentinel: Field<'_>) -> Option<&'static str> {
-    SENTINELS.iter().find(|(text, _)| *text == sentinel.bytes()).map(|(_, name)| *name)
-}
-
 pub fn say(outcome: &Outcome<'_>, fragment: &mut Fragment<'_>) {
-    let Some(kind) = outcome.kind().error_type() else { return };
-    let kind = match kind {
-        b"_OTHER" => kind,
-        DEADLINE => b"context.DeadlineExceeded",
-        kind => name(outcome.sentinel()).map_or(kind, str::as_bytes),
-    };
+    let Some(name) = errors::name(outcome.kind(), outcome.sentinel()) else { return };
+    let (text, variable) = ROLLED_BACK;
+    let name = if outcome.sentinel().bytes() == text { variable } else { name };
     fragment.status(Status::Error);
-    let number = outcome.number_code().integer().map(|number| number.to_string());
+    // No database numbers an error 0; go-mssqldb does so with errors that it makes up itself.
+    let number = outcome.number_code().integer().filter(|number| *number != 0).map(|number| number.to_string());
     let code = outcome.text_code().some().or(number.as_deref().map(str::as_bytes));
     if let Some(code) = code {
         fragment.text(keys::RESPONSE_STATUS_CODE, code);
     }
-    fragment.text(keys::ERROR_TYPE, code.unwrap_or(kind));
+    fragment.text(keys::ERROR_TYPE, code.unwrap_or(name));
 }

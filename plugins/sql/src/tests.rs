@@ -96,6 +96,31 @@ fn says_where_the_database_is() {
     );
 }
 
+/// pgx does not say which of several hosts it has; it tries one twice where TLS is a wish.
+#[test]
+fn says_no_host_that_may_be_another() {
+    let first = [("host", "one.example".into()), ("port", 5432.into())];
+    let other = |number: i64, host: &'static str| {
+        [("others", number.into()), ("other_host", host.into()), ("other_port", 5432.into())]
+    };
+    let peer = [("peer_address", Copied::Bytes(&[127, 0, 0, 1])), ("peer_port", Copied::Word(5433))];
+    check(
+        &[],
+        &[
+            ("connection of an exec", &[&first[..], &other(1, "one.example"), &peer].concat()),
+            ("connection of an exec", &[&first[..], &other(1, "two.example"), &peer].concat()),
+            ("connection of an exec", &[&first[..], &other(3, "one.example"), &peer].concat()),
+            ("commit", &[&first[..], &other(3, "one.example")].concat()),
+        ],
+        expect![[r#"
+            Kind::Unset "" Status::Unset server.address=one.example server.port=5432 network.peer.address=127.0.0.1 network.peer.port=5433
+            Kind::Unset "" Status::Unset server.address=127.0.0.1 server.port=5433 network.peer.address=127.0.0.1 network.peer.port=5433
+            Kind::Unset "" Status::Unset server.address=127.0.0.1 server.port=5433 network.peer.address=127.0.0.1 network.peer.port=5433
+            Kind::Client "COMMIT" Status::Unset db.system.name=other_sql db.operation.name=COMMIT
+        "#]],
+    );
+}
+
 #[test]
 fn says_how_it_ended() {
     let ended = |text| ("sentinel", Copied::from(text));
@@ -106,6 +131,8 @@ fn says_how_it_ended() {
             ("query ended", &[]),
             ("query ended", &[("kind", "*github.com/lib/pq.Error".into()), ("text_code", "23505".into())]),
             ("exec ended", &[("kind", "*modernc.org/sqlite.Error".into()), ("number_code", 1555.into())]),
+            ("exec ended", &[("kind", "github.com/microsoft/go-mssqldb.Error".into()), ("number_code", 2627.into())]),
+            ("commit ended", &[("kind", "github.com/microsoft/go-mssqldb.Error".into()), ("number_code", 0.into())]),
             ("exec ended", &[("kind", "*net.OpError".into())]),
             ("exec ended", &[("kind", "context.deadlineExceededError".into())]),
             ("exec ended", &[plain, ended("context canceled")]),
@@ -119,6 +146,8 @@ fn says_how_it_ended() {
             Kind::Unset "" Status::Unset
             Kind::Unset "" Status::Error db.response.status_code=23505 error.type=23505
             Kind::Unset "" Status::Error db.response.status_code=1555 error.type=1555
+            Kind::Unset "" Status::Error db.response.status_code=2627 error.type=2627
+            Kind::Unset "" Status::Error error.type=github.com/microsoft/go-mssqldb.Error
             Kind::Unset "" Status::Error error.type=*net.OpError
             Kind::Unset "" Status::Error error.type=context.DeadlineExceeded
             Kind::Unset "" Status::Error error.type=context.Canceled

@@ -1,0 +1,1 @@
+../go-sql/flaky.go

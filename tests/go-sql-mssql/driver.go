@@ -1,0 +1,7 @@
+//go:build !denisenkom
+
+package main
+
+import mssql "github.com/microsoft/go-mssqldb"
+
+type driverError = mssql.Error

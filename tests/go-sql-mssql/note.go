@@ -1,0 +1,1 @@
+../go-sql/note.go
