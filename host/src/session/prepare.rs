@@ -142,7 +142,8 @@ impl Prepared {
 
 /// Why no probe of a plugin can be attached, in short: what nobody calls is not linked, and what is left out with it is no reason either.
 fn reason(skipped: &[Skipped]) -> String {
-    let reasons: Vec<&Skipped> = skipped.iter().filter(|skipped| !skipped.why.is_absence()).collect();
+    let is_reason = |skipped: &&Skipped| skipped.what.starts_with("probe ") && !skipped.why.is_absence();
+    let reasons: Vec<&Skipped> = skipped.iter().filter(is_reason).collect();
     match reasons[..] {
         [] if skipped.is_empty() => "nothing to probe".into(),
         [] => "none of its functions is linked".into(),

@@ -50,7 +50,7 @@ fn says_what_is_left_out_and_why() {
         probe no path: path `r..Gone`, column 3: expected a name, found `.`
         probe no type: no type main.Absent in the binary
         probe long key: the key of `r.Header["a key that is far too long"]` has to have 1 to 24 bytes
-        probe long: more than 96 operations
+        probe long: more than 192 operations
         probe keep: w is in registers and has no address
         probe context: the parent's context would have to be an interface, not *main.Request
         probe loop: `b.x` begins with b, which is neither an argument nor an earlier binding
