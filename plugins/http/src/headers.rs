@@ -10,7 +10,7 @@ use crate::keys;
 const REQUEST: &str = "request-headers";
 const RESPONSE: &str = "response-headers";
 
-/// The most names of both lists together. One probe looks for all of them, and a probe can look for eight keys.
+/// The most names of both lists together. Their values share one event with all else.
 const MOST: usize = 8;
 
 /// Where requests have their headers, by the names of probes.
