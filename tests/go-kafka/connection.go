@@ -17,6 +17,10 @@ func (s *service) direct(r *http.Request, number int) error {
 	}
 	defer connection.Close()
 	connection.SetDeadline(time.Now().Add(10 * time.Second))
+	// Without a message nothing is sent, and there is no line.
+	if _, err := connection.WriteMessages(); err != nil {
+		return err
+	}
 	written := message(number, "")
 	_, partition, offset, _, err := connection.WriteCompressedMessagesAt(nil, written)
 	size := len(written.Value)
@@ -49,16 +53,18 @@ func (s *service) client(r *http.Request, number int) error {
 	topic, part := s.prefix+"direct", 2
 	written := message(number, "")
 	record := kafka.Record{Value: kafka.NewBytes(written.Value), Headers: written.Headers}
+	// One or two.
+	records := []kafka.Record{record, record}[number%2:]
 	answer, err := client.Produce(r.Context(), &kafka.ProduceRequest{
-		Topic: topic, Partition: part, RequiredAcks: kafka.RequireOne, Records: kafka.NewRecordReader(record, record),
+		Topic: topic, Partition: part, RequiredAcks: kafka.RequireOne, Records: kafka.NewRecordReader(records...),
 	})
 	if err == nil {
 		err = answer.Error
 	}
-	line := done{What: "send", From: r.URL.Path, Topic: topic, Partition: &part, Count: 2, Error: class(err)}
+	line := done{What: "send", From: r.URL.Path, Topic: topic, Partition: &part, Count: len(records), Error: class(err)}
 	line.Links = contexts(written)
 	line.Created = len(line.Links) > 0
-	if err == nil {
+	if err == nil && len(records) == 1 {
 		line.Offset = &answer.BaseOffset
 	}
 	s.journal.Write(line)

@@ -41,7 +41,7 @@ func (s *service) settled(format string, arguments ...interface{}) {
 	if !strings.HasPrefix(format, "committed offsets for group") {
 		return
 	}
-	line := done{What: "settle", Group: arguments[0].(string)}
+	line := done{What: "offset_commit", Group: arguments[0].(string)}
 	var topic string
 	var partition int
 	var next int64
@@ -169,7 +169,7 @@ func (s *service) generation(r *http.Request, number int) error {
 	partition, offset := number%partitions, int64(number)
 	err = generation.CommitOffsets(map[string]map[int]int64{topic: {partition: offset + 1}})
 	s.journal.Write(done{
-		What: "settle", From: r.URL.Path, Group: name, Topic: topic, Partition: &partition, Offset: &offset, Error: class(err),
+		What: "offset_commit", From: r.URL.Path, Group: name, Topic: topic, Partition: &partition, Offset: &offset, Error: class(err),
 	})
 	return err
 }

@@ -13,18 +13,19 @@ import (
 
 // done is the journal's line for a call that has returned, or a request of the library's own.
 type done struct {
-	// What is `send`, `poll` or `commit`; or, for the library's own requests, `produce`, `batch` (what became of it) or `settle`.
+	// What is `send`, `poll` or `commit`; or, for the library's own requests, `produce`, `batch` (what became of it) or `offset_commit`.
 	What string `json:"what"`
 	// From is the path of the request on whose behalf it was; empty if there was none.
-	From      string   `json:"from"`
-	Topic     string   `json:"topic,omitempty"`
-	Partition *int     `json:"partition,omitempty"`
-	Offset    *int64   `json:"offset,omitempty"`
-	Count     int      `json:"count,omitempty"`
-	Size      *int     `json:"size,omitempty"`
-	Key       string   `json:"key,omitempty"`
-	Group     string   `json:"group,omitempty"`
-	Links     []string `json:"links,omitempty"`
+	From      string `json:"from"`
+	Topic     string `json:"topic,omitempty"`
+	Partition *int   `json:"partition,omitempty"`
+	// Offset is that of the only message, or the last that is settled.
+	Offset *int64   `json:"offset,omitempty"`
+	Count  int      `json:"count,omitempty"`
+	Size   *int     `json:"size,omitempty"`
+	Key    string   `json:"key,omitempty"`
+	Group  string   `json:"group,omitempty"`
+	Links  []string `json:"links,omitempty"`
 	// Created says that the first message has been created elsewhere: it carries a context.
 	Created bool   `json:"created"`
 	Error   string `json:"error,omitempty"`
@@ -59,6 +60,7 @@ var known = []struct {
 	name string
 }{
 	{context.Canceled, "context.Canceled"},
+	{context.DeadlineExceeded, "context.DeadlineExceeded"},
 	{io.EOF, "io.EOF"},
 	{io.ErrUnexpectedEOF, "io.ErrUnexpectedEOF"},
 	{io.ErrClosedPipe, "io.ErrClosedPipe"},

@@ -110,6 +110,7 @@ func (s *service) routes() http.Handler {
 	ways := map[string]func(r *http.Request, number int) error{
 		"one":       s.one,
 		"bare":      s.bare,
+		"nothing":   s.nothing,
 		"many":      s.many,
 		"topics":    s.severalTopics,
 		"async":     s.async,

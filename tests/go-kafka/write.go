@@ -67,11 +67,11 @@ func (s *service) attempt(format string, arguments ...interface{}) {
 	s.journal.Write(done{What: "produce", Topic: arguments[1].(string), Partition: &partition, Count: arguments[0].(int)})
 }
 
-// completed is told of each batch. The first message's offset is the batch's.
+// completed is told of each batch.
 func (s *service) completed(messages []kafka.Message, err error) {
 	first := messages[0]
 	line := done{What: "batch", Topic: first.Topic, Partition: &first.Partition, Count: len(messages), Error: class(err)}
-	if err == nil {
+	if err == nil && len(messages) == 1 {
 		line.Offset = &first.Offset
 	}
 	s.journal.Write(line)
@@ -131,6 +131,11 @@ func (s *service) one(r *http.Request, number int) error {
 // bare has nothing but its goroutine to tell whose it is.
 func (s *service) bare(r *http.Request, number int) error {
 	return s.write(context.Background(), r.URL.Path, "orders", message(number, ""))
+}
+
+// nothing is no message, with which a writer does nothing: there is no line for it.
+func (s *service) nothing(r *http.Request, number int) error {
+	return s.writers["orders"].WriteMessages(r.Context())
 }
 
 func (s *service) many(r *http.Request, number int) error {

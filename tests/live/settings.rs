@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
-use uprobed_tests::otlp::{CLIENT, SERVER, Span};
+use uprobed_tests::broker::Broker;
+use uprobed_tests::otlp::{CLIENT, SERVER, STATUS_ERROR, Span};
 use uprobed_tests::process::{Lines, Running};
 use uprobed_tests::programs::{Program, SERVICE};
 use uprobed_tests::scene::Scene;
@@ -103,17 +104,7 @@ fn shows_listed_metadata_on_both_sides() -> Result<()> {
     ];
     for (go, flags) in versions {
         let scene = Scene::new(&format!("settings-metadata-{go}"))?;
-        let start = |program, arguments: &[&str]| -> Result<(Running, String)> {
-            let mut command = Command::new(Program::new(program).go(go).flags(flags).build()?);
-            let journal = scene.file(&format!("{}.journal", program.replace('/', "-")));
-            let mut running = Running::start(command.arg("--log").arg(journal).args(arguments).stdout(Stdio::piped()))?;
-            let lines = Lines::of(running.child().stdout.take().context("the program has no standard output")?);
-            let line = lines.wait_for(START, |line| line.starts_with("listening "))?;
-            Ok((running, line.trim_start_matches("listening ").to_owned()))
-        };
-        let (server, addresses) = start("go-grpc/server", &[])?;
-        let (address, web) = addresses.split_once(' ').context("the server names two addresses")?;
-        let (front, url) = start("go-grpc/front", &["--server", address, "--web", web])?;
+        let (server, front, url) = shop(&scene, go, flags)?;
         let set = "[settings.grpc]\nrequest-metadata = [\"X-Id\"]\n";
         let tracer = attach(&scene, set, &[front.pid(), server.pid()])?;
         let sent = scene.load_url(&url, &["--paths", "/once/{i}", "--n", &CALLS.to_string()])?;
@@ -129,6 +120,55 @@ fn shows_listed_metadata_on_both_sides() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What the server's code wrote about a failure, once on each side.
+#[test]
+fn shows_status_messages_only_if_it_is_told_to() -> Result<()> {
+    const CALLS: usize = 20;
+    for (set, shown) in [("", 0), ("[settings.grpc]\nstatus-messages = true\n", 2 * CALLS)] {
+        let scene = Scene::new("settings-status-messages")?;
+        let (server, front, url) = shop(&scene, "local", &[])?;
+        let tracer = attach(&scene, set, &[front.pid(), server.pid()])?;
+        scene.load_url(&url, &["--paths", "/code/13/{i}", "--n", &CALLS.to_string()])?;
+        let trace = end(tracer)?;
+        let failed = trace.spans.iter().filter(|span| span.scope == "uprobed/grpc" && span.status == STATUS_ERROR);
+        ensure!(failed.count() == 2 * CALLS, "not one failed span on each side of {CALLS} calls");
+        let written = fs::read_to_string(scene.file("spans.jsonl"))?;
+        let messages = written.matches("\"message\":\"as you wished\"").count();
+        ensure!(messages == shown, "{messages} messages, not {shown}, with {set:?}");
+        ensure!(written.matches("as you wished").count() == shown, "a message stands elsewhere");
+    }
+    Ok(())
+}
+
+/// The reader's own requests are another matter.
+#[test]
+fn leaves_out_commits_that_are_not_wanted() -> Result<()> {
+    const CALLS: usize = 40;
+    let place = Scene::new("settings-broker")?;
+    let broker = Broker::start(&place.directory)?;
+    let scene = Scene::new("settings-commits")?;
+    let journal = scene.file("calls.journal");
+    let arguments = ["--broker", &broker.address(), "--calls", &journal.to_string_lossy()];
+    let service = scene.service("a", &Program::new("go-kafka"), &arguments)?;
+    let tracer = attach(&scene, "[settings.kafka]\ncommits = false\n", &[service.pid()])?;
+    for path in ["/topics/{i}", "/take/{i}"] {
+        let sent = scene.load(&service, &["--paths", path, "--n", &CALLS.to_string()])?;
+        ensure!(sent.iter().all(|sent| sent.status == 200), "{path} failed");
+    }
+    let trace = end(tracer)?;
+    service.stop()?;
+    let noted = fs::read_to_string(&journal)?;
+    let noted = |what: &str| noted.matches(&format!("\"what\":\"{what}\"")).count();
+    let spans = |what: &str| trace.spans.iter().filter(|span| span.text("messaging.operation.name") == what).count();
+    ensure!(noted("commit") == CALLS && noted("poll") == CALLS && noted("offset_commit") > 0, "not as much was done");
+    ensure!(spans("commit") == 0, "{} commits are spans", spans("commit"));
+    for what in ["send", "poll", "offset_commit"] {
+        ensure!(spans(what) == noted(what), "{} spans of {} of {what}", spans(what), noted(what));
+    }
+    drop(broker);
+    fs::remove_dir_all(&place.directory).with_context(|| format!("remove {}", place.directory.display()))
 }
 
 #[test]
@@ -213,6 +253,22 @@ fn end(tracer: Tracer) -> Result<Trace> {
     ensure!(trace.status.success(), "uprobed ended with {}:\n{}", trace.status, trace.stderr.join("\n"));
     ensure!(trace.lost()? == 0, "spans were lost: {}", trace.stderr.join("\n"));
     Ok(trace)
+}
+
+/// A gRPC server, a front that calls it, and where that is asked.
+fn shop(scene: &Scene, go: &'static str, flags: &'static [&'static str]) -> Result<(Running, Running, String)> {
+    let start = |program, arguments: &[&str]| -> Result<(Running, String)> {
+        let mut command = Command::new(Program::new(program).go(go).flags(flags).build()?);
+        let journal = scene.file(&format!("{}.journal", program.replace('/', "-")));
+        let mut running = Running::start(command.arg("--log").arg(journal).args(arguments).stdout(Stdio::piped()))?;
+        let lines = Lines::of(running.child().stdout.take().context("the program has no standard output")?);
+        let line = lines.wait_for(START, |line| line.starts_with("listening "))?;
+        Ok((running, line.trim_start_matches("listening ").to_owned()))
+    };
+    let (server, addresses) = start("go-grpc/server", &[])?;
+    let (address, web) = addresses.split_once(' ').context("the server names two addresses")?;
+    let (front, url) = start("go-grpc/front", &["--server", address, "--web", web])?;
+    Ok((server, front, url))
 }
 
 /// Each of these on a line of its own, beginning with the file, and the exit code of a wrong configuration.

@@ -16,7 +16,7 @@ uprobed_sdk::captures! {
     struct Produce {
         topic: ["req.Topic"; 256],
         partition: ["req.Partition"],
-        count: ["records.len()"],
+        count: ["count"],
         broker: [
             "req.Addr.(*github.com/segmentio/kafka-go.networkAddress).address",
             "c.Addr.(*github.com/segmentio/kafka-go.networkAddress).address";
@@ -50,8 +50,10 @@ pub fn produce() -> Probe {
         .if_mentioned(&READERS)
         .starts(PRODUCE, Correlation::Frame)
         .bind("records", &["req.Records.(*github.com/segmentio/kafka-go/protocol.recordReader).records"])
+        .bind("count", &["records.len()"])
         .only_if(&["req.Records.(*github.com/segmentio/kafka-go/protocol.recordReader)"])
         .captures(Produce::captures())
+        .keep(&["count"])
         .inherits()
         .parent_context("ctx")
 }

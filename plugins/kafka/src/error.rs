@@ -3,7 +3,7 @@
 //! An error code of a broker has the name that Kafka's protocol gives it, `UNKNOWN_TOPIC_OR_PARTITION`; well-known errors of Go's standard
 //! library have the name of their variable, `context.Canceled`; others their dynamic type, without one wrapper of `fmt.Errorf`.
 
-use uprobed_sdk::{Field, Fragment, Probe, Status};
+use uprobed_sdk::{Field, Fragment, Probe, Status, errors};
 
 use crate::keys;
 
@@ -53,24 +53,8 @@ pub fn say(caught: Caught<'_>, fragment: &mut Fragment<'_>) -> bool {
 
 /// None where there is no error.
 pub fn name(caught: Caught<'_>) -> Option<&[u8]> {
-    let ty = caught.ty.error_type()?;
-    if let Some(code) = caught.code.integer() {
-        return Some(broker(code).map_or(ty, str::as_bytes));
-    }
-    Some(known(caught.text.bytes()).map_or(ty, str::as_bytes))
-}
-
-/// Errors of the standard library that are of one type and told apart by their text alone.
-fn known(text: &[u8]) -> Option<&'static str> {
-    Some(match text {
-        b"context canceled" => "context.Canceled",
-        b"EOF" => "io.EOF",
-        b"unexpected EOF" => "io.ErrUnexpectedEOF",
-        b"io: read/write on closed pipe" => "io.ErrClosedPipe",
-        b"short buffer" => "io.ErrShortBuffer",
-        b"no progress" => "io.ErrNoProgress",
-        _ => return None,
-    })
+    let name = errors::name(caught.ty, caught.text)?;
+    Some(caught.code.integer().and_then(broker).map_or(name, str::as_bytes))
 }
 
 fn broker(code: i64) -> Option<&'static str> {

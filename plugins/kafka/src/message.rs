@@ -1,4 +1,4 @@
-//! What the spans of all operations have in common: names, destinations, brokers, keys.
+//! What the spans of all operations have in common: names, destinations, brokers, keys, offsets.
 
 use std::io::Write;
 
@@ -18,6 +18,8 @@ pub const SEND: Operation = Operation { name: "send", kind: "send" };
 pub const PRODUCE: Operation = Operation { name: "produce", kind: "send" };
 pub const POLL: Operation = Operation { name: "poll", kind: "receive" };
 pub const COMMIT: Operation = Operation { name: "commit", kind: "settle" };
+/// The request that a commit leads to, by the name that Kafka's protocol has for it: who counts commits is not to count both.
+pub const OFFSET_COMMIT: Operation = Operation { name: "offset_commit", kind: "settle" };
 
 impl Operation {
     /// Says what is known of every span of this operation.
@@ -46,6 +48,13 @@ pub fn partition(partition: Field<'_>, fragment: &mut Fragment<'_>) {
 pub fn number(key: Key, number: Field<'_>, fragment: &mut Fragment<'_>) {
     if let Some(number) = number.integer() {
         fragment.integer(key, number);
+    }
+}
+
+/// Where a message that was sent stands, if it was the only one: the attribute is for operations on a single message.
+pub fn sent_offset(count: Field<'_>, offset: Field<'_>, fragment: &mut Fragment<'_>) {
+    if count.integer() == Some(1) {
+        number(keys::OFFSET, offset, fragment);
     }
 }
 

@@ -6,7 +6,7 @@
 use uprobed_sdk::{Correlation, Field, Fragment, Kind, Probe};
 
 use crate::error::{self, Caught};
-use crate::message::{self, COMMIT, PRODUCE};
+use crate::message::{self, OFFSET_COMMIT, PRODUCE};
 use crate::{MODULE, group, keys};
 
 const PRODUCE_SPAN: &str = "produce request";
@@ -17,7 +17,7 @@ uprobed_sdk::captures! {
     struct Produce {
         topic: ["topic"; 256],
         partition: ["partition"],
-        count: ["batch.msgs.len()"],
+        count: ["count"],
         bytes: ["batch.bytes"],
         broker: ["w.Addr.(*github.com/segmentio/kafka-go.networkAddress).address"; 128],
         client: ["w.Transport.(*github.com/segmentio/kafka-go.Transport).ClientID"; 128],
@@ -27,6 +27,7 @@ uprobed_sdk::captures! {
 uprobed_sdk::captures! {
     /// What the broker answered.
     struct Produced {
+        count: ["kept.count"],
         offset: ["res.BaseOffset"],
         ty: [error::INNER, error::ERROR; 128],
         code: [error::INNER_CODE, error::CODE],
@@ -60,7 +61,9 @@ pub fn produce() -> Probe {
         // Before, it had other parameters.
         .requires(MODULE, ">=0.4.20")
         .starts(PRODUCE_SPAN, Correlation::Frame)
+        .bind("count", &["batch.msgs.len()"])
         .captures(Produce::captures())
+        .keep(&["count"])
 }
 
 /// The broker has answered; if it was not asked to, there is neither an answer nor an error.
@@ -72,7 +75,7 @@ pub fn produced() -> Probe {
     answered(probe)
 }
 
-/// What is copied of an answer `res` or an error `err`; `decode_produced` reads it.
+/// What is copied of an answer `res` or an error `err`; `decode_produced` reads it. The start has kept `count`, how many messages there were.
 pub fn answered(probe: Probe) -> Probe {
     probe
         .bind(error::INNER, &error::WRAPPED)
@@ -116,25 +119,25 @@ pub fn decode_produced(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>
     let answer = Caught { code: produced.answer_code(), text: Field::default(), ty: produced.answer_type() };
     let failed = error::say(Caught { code: produced.code(), text: produced.text(), ty: produced.ty() }, fragment)
         || error::say(answer, fragment);
-    if let Some(offset) = produced.offset().integer().filter(|_| !failed) {
-        fragment.integer(keys::OFFSET, offset);
+    if !failed {
+        message::sent_offset(produced.count(), produced.offset(), fragment);
     }
 }
 
 pub fn decode_commit(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let commit = Commit::read(bytes);
-    COMMIT.begin(Kind::Client, fragment);
+    OFFSET_COMMIT.begin(Kind::Client, fragment);
     message::group(commit.group(), fragment);
     message::peer(commit.peer_address(), commit.peer_port(), fragment);
     if commit.topics().integer() != Some(1) {
         return;
     }
-    COMMIT.destination(commit.topic().some(), fragment);
+    OFFSET_COMMIT.destination(commit.topic().some(), fragment);
     if commit.partitions().integer() != Some(1) {
         return;
     }
     message::partition(commit.partition(), fragment);
-    // What is committed is the offset of the next message; the conventions want that of the message.
+    // What is committed is the offset of the next message; the conventions want that of the message, which here is the last one settled.
     if let Some(offset) = commit.offset().integer() {
         fragment.integer(keys::OFFSET, offset - 1);
     }

@@ -54,7 +54,7 @@ uprobed_sdk::captures! {
 uprobed_sdk::captures! {
     /// What a connection is given.
     struct ConnectionCall {
-        count: ["msgs.len()"],
+        count: ["count"],
         topic: ["c.topic"; 256],
         partition: ["c.partition"],
         client: ["c.clientID"; 128],
@@ -69,6 +69,7 @@ uprobed_sdk::captures! {
 uprobed_sdk::captures! {
     /// How it ended.
     struct ConnectionDone {
+        count: ["kept.count"],
         offset: ["offset"],
         ty: [error::INNER, error::ERROR; 128],
         code: [error::INNER_CODE, error::CODE],
@@ -117,7 +118,9 @@ pub fn connection_call() -> Probe {
         .group(group::CONNECTION_WRITE)
         .starts(CONNECTION, Correlation::Frame)
         .tcp(&["c.conn"])
+        .bind("count", &["msgs.len()"])
         .captures(ConnectionCall::captures())
+        .keep(&["count"])
         .inherits()
 }
 
@@ -135,8 +138,12 @@ pub fn decode_call(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let call = Call::read(bytes);
     let contexts = [call.first_context(), call.second_context(), call.third_context()];
     let topics = [call.first(), call.second(), call.third()];
-    SEND.begin(kind(call.first_context()), fragment);
     let count = call.count().integer();
+    if count == Some(0) {
+        // The library does nothing, and asks no broker.
+        return fragment.drop_span();
+    }
+    SEND.begin(kind(call.first_context()), fragment);
     let topic = call.topic().some().or_else(|| message::common(&topics, count));
     SEND.destination(topic, fragment);
     sizes(count, call.size(), call.key(), fragment);
@@ -176,6 +183,9 @@ pub fn decode_done(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
 
 pub fn decode_connection_call(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let call = ConnectionCall::read(bytes);
+    if call.count().integer() == Some(0) {
+        return fragment.drop_span();
+    }
     SEND.begin(kind(call.context()), fragment);
     SEND.destination(call.topic().some(), fragment);
     message::partition(call.partition(), fragment);
@@ -190,7 +200,7 @@ pub fn decode_connection_done(_: &(), _: u64, bytes: &[u8], fragment: &mut Fragm
     if error::say(Caught { code: done.code(), text: done.text(), ty: done.ty() }, fragment) {
         return;
     }
-    message::number(keys::OFFSET, done.offset(), fragment);
+    message::sent_offset(done.count(), done.offset(), fragment);
 }
 
 /// A message that carries a context of its own has been created elsewhere, and this span only sends it.

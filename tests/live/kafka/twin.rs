@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -16,12 +17,18 @@ use uprobed_tests::process::{Lines, Running};
 use uprobed_tests::programs::Program;
 use uprobed_tests::tracer::Tracer;
 
+use crate::SCOPE;
 use crate::known::{ALONE, KNOWN, Known, NONE, SAME};
-use crate::{PRODUCER, SCOPE, links};
+use crate::lines::{PRODUCER, links};
 
 const TWIN: Program = Program::new("go-kafka-sdk");
 const OPERATION: &str = "messaging.operation.name";
+const DESTINATION: &str = "messaging.destination.name";
+const PARTITION: &str = "messaging.destination.partition.id";
 const OFFSET: &str = "messaging.kafka.offset";
+const COUNT: &str = "messaging.batch.message_count";
+/// What the library asks of a broker by itself.
+const REQUESTS: [&str; 2] = ["produce", "offset_commit"];
 /// Joining a group takes longer: nanoseconds.
 const WAITED: u64 = 10_000_000;
 const WAIT: Duration = Duration::from_secs(60);
@@ -86,8 +93,7 @@ pub fn run(directory: &Path, broker: &Broker) -> Result<(Vec<Call>, Vec<Own>)> {
 
 /// Where the two differ in what both have to say, unless it is known.
 pub fn differences(calls: &[Call], own: &[Own]) -> Vec<String> {
-    let is_request =
-        |own: &&Own| own.span.text(OPERATION) == "produce" || own.span.attributes.contains_key("network.peer.port");
+    let is_request = |own: &&Own| REQUESTS.contains(&own.span.text(OPERATION));
     let (requests, mine): (Vec<&Own>, Vec<&Own>) = own.iter().partition(is_request);
     if calls.is_empty() || calls.len() != mine.len() {
         return vec![format!("{} spans of {} calls", mine.len(), calls.len())];
@@ -147,7 +153,7 @@ impl Comparison {
 
     /// Compares what the SDK says of a call, and remembers what it does not say.
     fn attributes(&mut self, call: &Call, theirs: &Witness, mine: &Span) -> Vec<String> {
-        let is_batch = mine.attributes.contains_key("messaging.batch.message_count");
+        let is_batch = mine.attributes.contains_key(COUNT);
         let what = if is_batch { "commits" } else { &call.what };
         let mut problems = Vec::new();
         for (key, value) in said(theirs) {
@@ -217,7 +223,7 @@ fn wanted_links(call: &Call) -> Vec<String> {
 
 /// A message that the SDK saw come was sent where and as uprobed says.
 fn journeys(calls: &[Call], mine: &[&Own], requests: &[&Own]) -> Vec<String> {
-    let mut problems = Vec::new();
+    let (batches, mut problems) = batches(requests);
     let received = calls.iter().filter(|call| call.what == "poll").flat_map(|call| &call.spans);
     for theirs in received {
         let said = |key: &str| theirs.attributes.get(key).map(plain).unwrap_or_default();
@@ -225,27 +231,60 @@ fn journeys(calls: &[Call], mine: &[&Own], requests: &[&Own]) -> Vec<String> {
         let link = format!("{}/{}", theirs.trace, theirs.parent);
         let is_sent = |own: &&&Own| own.span.text(OPERATION) == "send" && own.links == [link.as_str()];
         for own in mine.iter().filter(is_sent) {
-            if own.span.text("messaging.destination.partition.id") != partition {
+            if own.span.text(PARTITION) != partition {
                 problems.push(format!("sent elsewhere: {theirs:?}, {own:?}"));
             }
         }
-        let covers = |own: &&&Own| {
-            let span = &own.span;
-            let first = span.integer(OFFSET).unwrap_or(i64::MAX);
-            let count = span.integer("messaging.batch.message_count").unwrap_or_default();
+        let covers = |(span, offsets): &&(&Span, Range<i64>)| {
             let offset: i64 = said("messaging.message_id").parse().unwrap_or(-1);
-            span.text("messaging.destination.name") == said("messaging.destination")
-                && span.text("messaging.destination.partition.id") == partition
-                && (first..first.saturating_add(count)).contains(&offset)
+            span.text(DESTINATION) == said("messaging.destination")
+                && span.text(PARTITION) == partition
+                && offsets.contains(&offset)
         };
-        if requests.iter().filter(covers).count() != 1 {
+        if batches.iter().filter(covers).count() != 1 {
             problems.push(format!("not in one request: {theirs:?}"));
         }
     }
-    let settled = |own: &&&Own| own.span.text(OPERATION) == "commit" && own.span.status != STATUS_ERROR;
-    let (calls, requests) = (mine.iter().filter(settled).count(), requests.iter().filter(settled).count());
-    if calls != requests {
-        problems.push(format!("{calls} commits of the program's, {requests} of the library's"));
+    problems.extend(settled(mine, requests));
+    problems
+}
+
+/// Every batch with the offsets of its messages. One of a single message says its own; the topics were empty, so that the others follow
+/// from how many were written before.
+fn batches<'a>(requests: &[&'a Own]) -> (Vec<(&'a Span, Range<i64>)>, Vec<String>) {
+    let mut next: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    let (mut batches, mut problems) = (Vec::new(), Vec::new());
+    let written = |span: &&Span| span.text(OPERATION) == "produce" && span.status != STATUS_ERROR;
+    for span in requests.iter().map(|own| &own.span).filter(written) {
+        let next = next.entry((span.text(DESTINATION), span.text(PARTITION))).or_default();
+        let count = span.integer(COUNT).unwrap_or_default();
+        if span.integer(OFFSET) != (count == 1).then_some(*next) {
+            problems.push(format!("not the offset of a single message, {next}: {span:?}"));
+        }
+        batches.push((span, *next..*next + count));
+        *next += count;
+    }
+    (batches, problems)
+}
+
+/// Each commit of the program's is one request, and of one message the same is said in both.
+fn settled(mine: &[&Own], requests: &[&Own]) -> Vec<String> {
+    let of = |all: &[&Own], operation: &str| {
+        let spans = all.iter().map(|own| own.span.clone());
+        spans.filter(|span| span.text(OPERATION) == operation && span.status != STATUS_ERROR).collect::<Vec<_>>()
+    };
+    let (calls, requests) = (of(mine, "commit"), of(requests, "offset_commit"));
+    let mut problems = Vec::new();
+    if calls.len() != requests.len() {
+        problems.push(format!("{} commits of the program's, {} of the library's", calls.len(), requests.len()));
+    }
+    for call in calls.iter().filter(|call| call.attributes.contains_key(OFFSET)) {
+        let is_same = |span: &&Span| {
+            [DESTINATION, PARTITION, OFFSET].iter().all(|key| span.attributes.get(*key) == call.attributes.get(*key))
+        };
+        if requests.iter().filter(is_same).count() != 1 {
+            problems.push(format!("no request, or several: {call:?}"));
+        }
     }
     problems
 }
@@ -273,7 +312,7 @@ fn durations(calls: &[Call], mine: &[&Own]) -> Vec<String> {
 /// The same spans with one thing wrong.
 pub fn faults(own: &[Own]) -> Vec<(String, Vec<Own>)> {
     let mut faults = Vec::new();
-    for operation in ["send", "poll", "commit", "produce"] {
+    for operation in ["send", "poll", "commit", "produce", "offset_commit"] {
         let is_it = |own: &Own| own.span.text(OPERATION) == operation && own.span.status != STATUS_ERROR;
         let Some(at) = own.iter().position(is_it) else { continue };
         let mut fault = |what: &str, change: &dyn Fn(&mut Own)| {
@@ -281,13 +320,13 @@ pub fn faults(own: &[Own]) -> Vec<(String, Vec<Own>)> {
             change(&mut faulty[at]);
             faults.push((format!("{what} of a {operation}"), faulty));
         };
-        for key in [OPERATION, "messaging.destination.name", "messaging.destination.partition.id", OFFSET] {
+        for key in [OPERATION, DESTINATION, PARTITION, OFFSET] {
             if own[at].span.attributes.contains_key(key) {
                 fault(key, &|own| drop(own.span.attributes.insert(key.into(), "77".into())));
                 fault(key, &|own| drop(own.span.attributes.remove(key)));
             }
         }
-        if operation != "produce" {
+        if !REQUESTS.contains(&operation) {
             fault("the name", &|own| own.span.name.push('x'));
             fault("the kind", &|own| own.span.kind = SERVER);
             fault("the status", &|own| own.span.status = STATUS_ERROR);
