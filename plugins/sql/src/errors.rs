@@ -39,9 +39,6 @@ impl<'a> Outcome<'a> {
 /// The one error of a driver that says no more than its text, pgx's `ErrTxCommitRollback` of either version.
 const ROLLED_BACK: (&[u8], &[u8]) =
     (b"commit unexpectedly resulted in rollback", b"github.com/jackc/pgx.ErrTxCommitRollback");
-/// What `Rollback` answers after `Commit`.
-const ENDED: &[u8] = b"sql: transaction has already been committed or rolled back";
-const BAD_CONNECTION: &[u8] = b"driver: bad connection";
 
 /// Names the error within one that says no more than where it came from.
 pub fn bind(probe: Probe) -> Probe {
@@ -70,13 +67,11 @@ pub fn decode(_: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
 pub fn decode_rollback(_: &Facts, _: u64, bytes: &[u8], fragment: &mut Fragment<'_>) {
     let [kind, text_code, number_code, sentinel, discard] = uprobed_sdk::read::<5>(bytes);
     let outcome = Outcome::new([kind, text_code, number_code, sentinel]);
-    if sentinel.bytes() == ENDED {
-        return fragment.drop_span();
+    match errors::name(kind, sentinel) {
+        Some(b"database/sql.ErrTxDone") => fragment.drop_span(),
+        Some(b"database/sql/driver.ErrBadConn") if discard.is_set() => {}
+        _ => say(&outcome, fragment),
     }
-    if discard.is_set() && sentinel.bytes() == BAD_CONNECTION {
-        return;
-    }
-    say(&outcome, fragment);
 }
 
 pub fn say(outcome: &Outcome<'_>, fragment: &mut Fragment<'_>) {
