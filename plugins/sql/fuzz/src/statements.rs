@@ -1,6 +1,6 @@
 //! Writes statements as the databases read them: each is put together from pieces of which it is known whether they are literals.
 //!
-//! Literals and comments are made of marks, nothing else is. How a session is set (whether a backslash means something, whether `"…"` is
+//! Literals, words that are values, and comments are made of marks, nothing else is. How a session is set (whether a backslash means something, whether `"…"` is
 //! a name) is chosen, too, and not told to anybody.
 
 /// What literals are made of: a letter and a digit.
@@ -16,7 +16,7 @@ pub struct Written {
     pub cut: usize,
 }
 
-const SYSTEMS: [&str; 4] = ["postgresql", "mysql", "sqlite", "microsoft.sql_server"];
+const SYSTEMS: [&str; 6] = ["postgresql", "mysql", "sqlite", "microsoft.sql_server", "oracle.db", "clickhouse"];
 /// Longer ones say no more.
 const PIECES: usize = 40;
 const WORDS: [&str; 24] = [
@@ -27,6 +27,83 @@ const SIGNS: [&str; 16] = ["=", ",", "(", ")", "<", ">", "+", "||", "*", ";", ":
 /// What is hard to read, wherever it stands.
 const HARD: [&str; 17] =
     ["'", "\"", "`", "\\", "--", "/*", "*/", "#", "$$", "$a$", "]", "[", "\n", "?", ";", "E'", "é"];
+
+/// Statements in which a word without quotes is a value. `~` stands for it; spaces may be comments.
+const BARE_POSTGRESQL: [&str; 12] = [
+    "SET app.a = ~",
+    "SET LOCAL app.a TO ~, ~",
+    "SET SESSION a TO 'Z', ~",
+    "ALTER ROLE a SET app.a TO ~",
+    "ALTER ROLE a IN DATABASE b SET app.a = ~",
+    "ALTER DATABASE a SET app.a = ~",
+    "ALTER SYSTEM SET app.a = ~",
+    "CREATE FUNCTION f ( ) RETURNS int SET app.a = ~ LANGUAGE sql",
+    "ALTER FUNCTION f ( ) SET app.a TO ~",
+    "CREATE SUBSCRIPTION a CONNECTION 'Z' PUBLICATION b WITH ( c = ~ )",
+    "COPY a FROM STDIN;\n~\t~\n",
+    "COPY a ( b, c ) FROM STDIN WITH ( NULL ~ )",
+];
+const BARE_MYSQL: [&str; 7] = [
+    "SET a = ~",
+    "SET GLOBAL a = ON, b = ~",
+    "SET @@SESSION.a = ~",
+    "SET @a = 'Z', b = ~",
+    "SET PASSWORD = ~",
+    "BEGIN NOT ATOMIC SET a = ~; END",
+    "CREATE DATABASE a CHARACTER SET = ~",
+];
+const BARE_SQLITE: [&str; 11] = [
+    "PRAGMA key = ~",
+    "PRAGMA main.key ( ~ )",
+    "EXPLAIN PRAGMA key = ~",
+    "EXPLAIN QUERY PLAN PRAGMA rekey = ~",
+    "ATTACH DATABASE ~ AS a",
+    "ATTACH 'Z' AS a KEY ~",
+    "ATTACH ~ AS a KEY ~",
+    "CREATE TABLE a ( b text DEFAULT ~ , c )",
+    "ALTER TABLE a ADD COLUMN b DEFAULT ~",
+    "CREATE VIRTUAL TABLE a USING b ( c = ~ )",
+    "SELECT a FROM b WHERE c IS DISTINCT FROM \"Z\"",
+];
+const BARE_SQL_SERVER: [&str; 9] = [
+    "SELECT TRIM ( 'Z' FROM \"Z\" )",
+    "EXEC p ~",
+    "EXECUTE dbo.p @a = ~",
+    "EXEC p @a = 'Z', @b = ~",
+    "EXEC @a = dbo.p ~, ~",
+    "SELECT a FROM b EXEC p ~",
+    "INSERT INTO a EXEC p 9, ~",
+    "BEGIN TRY EXEC p ~ END TRY",
+    "{ call p ( ~ ) }",
+];
+const BARE_OTHER: [&str; 16] = [
+    "CREATE USER a IDENTIFIED BY ~",
+    "ALTER USER a IDENTIFIED BY \"Z\" REPLACE ~",
+    "ALTER USER a IDENTIFIED BY ~ REPLACE ~",
+    "CREATE ROLE a IDENTIFIED BY ~",
+    "SET ROLE a IDENTIFIED BY ~, b IDENTIFIED BY ~",
+    "GRANT a TO b, c IDENTIFIED BY ~, ~",
+    "GRANT a TO b, c IDENTIFIED BY \"Z\", ~",
+    "CREATE PUBLIC DATABASE LINK a CONNECT TO b IDENTIFIED BY ~ USING 'Z'",
+    "CREATE TABLE a ( b ENCRYPT IDENTIFIED BY ~ )",
+    "ALTER SESSION SET a = ~",
+    "ADMINISTER KEY MANAGEMENT SET KEYSTORE OPEN IDENTIFIED BY ~",
+    "CREATE USER a PASSWORD ~",
+    "CREATE SECRET ( TYPE ~, SECRET ~ )",
+    "MODIFY USER a AS PASSWORD = ~",
+    "CONNECT TO a USER b USING ~",
+    "SET a:b = ~",
+];
+const BARE_CLICKHOUSE: [&str; 4] = [
+    "INSERT INTO a FORMAT TSV\n~\t~\n",
+    "INSERT INTO a ( b, c ) FORMAT CSV ~,~",
+    "INSERT INTO a SETTINGS b = 9 FORMAT b ~",
+    "CREATE NAMED COLLECTION a AS b = ~",
+];
+/// A batch may begin with a procedure, and nothing before it.
+const CALLS: [&str; 3] = ["sp_p a, ~", "dbo.p ~, 'Z'", "[dbo].[p] @a = ~"];
+/// A value as a word; those in quotes are names elsewhere.
+const BARE: [&str; 5] = ["Z", "Z9", "Z_a", "ZTO", "aZ"];
 
 /// Takes decisions from bytes; zeros when they are used up.
 struct Choice<'a>(&'a [u8]);
@@ -63,11 +140,14 @@ impl Written {
         let system = choice.of(&SYSTEMS);
         let session = Session {
             system,
-            escapes: choice.is() && matches!(system, "postgresql" | "mysql"),
-            is_double_string: choice.is() && system != "postgresql",
+            escapes: choice.is() && matches!(system, "postgresql" | "mysql" | "clickhouse"),
+            is_double_string: choice.is() && !matches!(system, "postgresql" | "oracle.db" | "clickhouse"),
         };
         let cut = usize::from(choice.byte()) * 2;
         let mut text = Vec::new();
+        if system == "microsoft.sql_server" && choice.byte() % 8 == 7 {
+            bare(&session, &CALLS, &mut choice, &mut text);
+        }
         for _ in 0..PIECES {
             if choice.0.is_empty() {
                 break;
@@ -79,7 +159,21 @@ impl Written {
 }
 
 fn piece(session: &Session, choice: &mut Choice<'_>, out: &mut Vec<u8>) {
-    match choice.byte() % 8 {
+    match choice.byte() % 9 {
+        8 => {
+            let statements: &[&str] = match session.system {
+                "postgresql" => &BARE_POSTGRESQL,
+                "mysql" => &BARE_MYSQL,
+                "sqlite" => &BARE_SQLITE,
+                "microsoft.sql_server" => &BARE_SQL_SERVER,
+                "oracle.db" => &BARE_OTHER,
+                _ => &BARE_CLICKHOUSE,
+            };
+            if !out.is_empty() {
+                out.push(b';');
+            }
+            bare(session, statements, choice, out);
+        }
         0 | 1 => word(choice, out),
         2 => name(session, choice, out),
         3 => comment(session, choice, out),
@@ -108,7 +202,36 @@ fn marker(system: &str) -> &'static [&'static str] {
         "postgresql" => &["$1", "$12", "a::b", "a[1:2]", "?|", "->>"],
         "mysql" => &["?", "@v", "@@v", "1--2"],
         "sqlite" => &["?", "?1", ":v", "@v", "$v"],
+        "oracle.db" => &[":v", "a.b"],
+        "clickhouse" => &["?", "a.b"],
         _ => &["@p1", "@@v", "#t", "##t"],
+    }
+}
+
+/// A statement of its own, in which words are values.
+fn bare(session: &Session, statements: &[&str], choice: &mut Choice<'_>, out: &mut Vec<u8>) {
+    let statement = choice.of(statements);
+    let (is_lower, is_plain) = (choice.is(), choice.is());
+    for byte in statement.bytes() {
+        match byte {
+            b'~' => out.extend_from_slice(value(session, choice).as_bytes()),
+            b' ' if is_plain => out.push(b' '),
+            b' ' => out.extend_from_slice(choice.of(&[" ", "\n", "\t ", " /*Z*/ ", " -- Z\n"]).as_bytes()),
+            // A mark stays what it is.
+            b'Z' => out.push(b'Z'),
+            byte => out.push(if is_lower { byte.to_ascii_lowercase() } else { byte }),
+        }
+    }
+    out.push(b'\n');
+}
+
+/// Some databases take names in quotes for values where they take words.
+fn value(session: &Session, choice: &mut Choice<'_>) -> &'static str {
+    match (session.system, choice.byte() % 4) {
+        ("postgresql" | "oracle.db", 3) => choice.of(&["\"Z\"", "\"a Z\""]),
+        ("sqlite", 3) => choice.of(&["\"Z\"", "[Z]", "[Z a]", "`Z`"]),
+        ("microsoft.sql_server", 3) => choice.of(&["\"Z\"", "[Z]", "[a Z]"]),
+        _ => choice.of(&BARE),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What may be shown of a statement: its text without literals, and a summary.
 
+mod bare;
 mod dialect;
 mod lexer;
 mod summary;
@@ -7,6 +8,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
+use bare::Guard;
 pub use dialect::Dialect;
 use lexer::{Kind, Lexer, Token};
 pub use summary::Summary;
@@ -24,7 +26,7 @@ pub struct Statement {
 impl Statement {
     /// `is_cut` says that this is only the beginning.
     pub fn read(dialect: Dialect, raw: &[u8], is_cut: bool) -> Self {
-        let mut reader = Reader::default();
+        let mut reader = Reader::new(dialect);
         let mut tokens = Lexer::new(dialect, raw).peekable();
         while let Some(token) = tokens.next() {
             // Half a name says nothing.
@@ -38,7 +40,6 @@ impl Statement {
 }
 
 /// Puts the text together.
-#[derive(Default)]
 struct Reader {
     text: Vec<u8>,
     summary: summary::Builder,
@@ -47,10 +48,21 @@ struct Reader {
     word: Vec<u8>,
     /// The last sign, if nothing followed it.
     sign: u8,
-    is_pragma: bool,
+    guard: Guard,
 }
 
 impl Reader {
+    fn new(dialect: Dialect) -> Self {
+        Self {
+            text: Vec::new(),
+            summary: summary::Builder::default(),
+            is_spaced: false,
+            word: Vec::new(),
+            sign: 0,
+            guard: Guard::new(dialect),
+        }
+    }
+
     /// Says whether to go on.
     fn read(&mut self, token: Token<'_>, next: Option<Token<'_>>) -> bool {
         let kind = match token.kind {
@@ -61,16 +73,17 @@ impl Reader {
             Kind::Unsure if self.is_name(next) => Kind::Quoted,
             Kind::Unsure => Kind::Literal,
             Kind::Word if is_any(token.text, &["true", "false"]) => Kind::Literal,
-            // Its value needs no quotes, and may be a key.
-            Kind::Sign if self.is_pragma && matches!(token.text, b"=" | b"(") => return false,
             Kind::Doubt => return false,
             kind => kind,
         };
+        if !self.guard.shows(kind, token.text) {
+            self.summary.end_name();
+            return false;
+        }
         if self.is_spaced && !self.text.is_empty() {
             self.text.push(b' ');
         }
         self.is_spaced = false;
-        self.is_pragma |= self.text.is_empty() && token.text.eq_ignore_ascii_case(b"pragma");
         let shown = if kind == Kind::Literal { b"?" } else { token.text };
         self.text.extend_from_slice(shown);
         self.word.clear();
@@ -87,7 +100,7 @@ impl Reader {
     /// Whether only a name can stand here: after these words, and beside a dot.
     fn is_name(&self, next: Option<Token<'_>>) -> bool {
         self.sign == b'.'
-            || is_any(&self.word, &["from", "join", "into", "update", "table"])
+            || self.summary.is_table_next() && is_any(&self.word, &["from", "join", "into", "update", "table"])
             || next.is_some_and(|next| next.kind == Kind::Sign && next.text == b".")
     }
 

@@ -7,6 +7,49 @@ use crate::statement::lexer::Kind;
 const LONGEST: usize = 255;
 /// Further than this, nobody counts parentheses.
 const DEEPEST: usize = 64;
+/// What may stand before a table's name.
+const BEFORE_TABLES: [&str; 8] = ["only", "if", "not", "exists", "table", "or", "ignore", "low_priority"];
+/// What may stand there instead.
+const NO_TABLES: [&str; 5] = ["lateral", "stdin", "stdout", "outfile", "dumpfile"];
+/// What ends a list of tables. `ON` does not: `FROM a JOIN b ON …, c`.
+const AFTER_TABLES: [&str; 19] = [
+    "where",
+    "group",
+    "order",
+    "having",
+    "limit",
+    "union",
+    "set",
+    "values",
+    "window",
+    "returning",
+    "output",
+    "duplicate",
+    "conflict",
+    "intersect",
+    "except",
+    "qualify",
+    "connect",
+    "for",
+    "option",
+];
+/// Where a further operation can begin without a sign.
+const BEFORE_OPERATIONS: [&str; 9] =
+    ["as", "explain", "analyze", "begin", "try", "catch", "tran", "transaction", "else"];
+const HINTS: [&str; 12] = [
+    "nolock",
+    "readuncommitted",
+    "readcommitted",
+    "readpast",
+    "holdlock",
+    "updlock",
+    "xlock",
+    "rowlock",
+    "paglock",
+    "tablock",
+    "tablockx",
+    "index",
+];
 
 /// As the statement has them; whatever is empty is not known.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -28,7 +71,17 @@ enum Expected {
     /// What is created, dropped or altered.
     Object,
     Table,
+    /// A table, or a function that gives one.
+    Source,
     Procedure,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Level {
+    /// An operation stands in it, or tables.
+    is_inside: bool,
+    /// A comma leads to a further table.
+    is_list: bool,
 }
 
 /// Looks at tokens one after another.
@@ -38,12 +91,14 @@ pub struct Builder {
     /// The name that is being read, of which more may come after a dot.
     name: Vec<u8>,
     is_open: bool,
-    /// Whether a comma leads to a further table.
-    is_list: bool,
+    /// Whether it may be a function's.
+    is_source: bool,
+    /// What would be a function, if no hint follows its parenthesis.
+    function: Vec<u8>,
     last: Vec<u8>,
     last_sign: u8,
-    /// For each open parenthesis, and the whole, whether an operation stands in it.
-    levels: Vec<bool>,
+    /// One for each open parenthesis, and for the whole.
+    levels: Vec<Level>,
     text: Vec<u8>,
     is_full: bool,
     operations: usize,
@@ -59,10 +114,11 @@ impl Default for Builder {
             expected: Expected::Operation,
             name: Vec::new(),
             is_open: false,
-            is_list: false,
+            is_source: false,
+            function: Vec::new(),
             last: Vec::new(),
             last_sign: 0,
-            levels: vec![false],
+            levels: vec![Level::default()],
             text: Vec::new(),
             is_full: false,
             operations: 0,
@@ -114,37 +170,44 @@ impl Builder {
         }
     }
 
+    /// Whether a name that comes next would be a table's.
+    pub fn is_table_next(&self) -> bool {
+        matches!(self.expected, Expected::Table | Expected::Source)
+    }
+
     fn word(&mut self, word: &[u8]) {
+        self.hint(word);
         let expected = std::mem::take(&mut self.expected);
         match expected {
             Expected::Operation => return self.first(word),
             Expected::Object => return self.object(word),
-            // What may stand before a table's name.
-            Expected::Table
-                if is_any(word, &["only", "if", "not", "exists", "table", "or", "ignore", "low_priority"]) =>
-            {
-                self.expected = Expected::Table;
+            Expected::Table | Expected::Source if is_any(word, &BEFORE_TABLES) => {
+                self.expected = expected;
                 return;
             }
-            Expected::Table if is_any(word, &["lateral", "stdin", "stdout", "outfile", "dumpfile"]) => return,
-            Expected::Table if !is_any(word, &["select", "values", "set"]) => return self.begin(expected, word),
+            Expected::Table | Expected::Source if is_any(word, &NO_TABLES) => return,
+            Expected::Table | Expected::Source if !is_any(word, &["select", "values", "set", "with"]) => {
+                return self.begin(expected, word);
+            }
             Expected::Procedure => return self.begin(expected, word),
             _ => {}
         }
-        let is_inside = self.levels.last() == Some(&true);
+        let is_inside = self.level().is_inside;
         if is_any(word, &["select"]) {
             self.operation(word);
         } else if is_any(word, &["insert", "update", "delete", "merge", "replace"]) && self.may_begin() {
             self.operation(word);
-            self.expected = if is_any(word, &["update"]) { Expected::Table } else { Expected::Nothing };
-        } else if is_inside && (is_any(word, &["join", "into"]) || self.is_from(word)) {
+            self.expect_first(word);
+        } else if is_inside && is_any(word, &["join", "straight_join"]) {
+            self.expected = Expected::Source;
+        } else if is_inside && is_any(word, &["into"]) {
             self.expected = Expected::Table;
-            self.is_list = is_any(word, &["from"]);
-        } else if is_any(
-            word,
-            &["where", "group", "order", "having", "limit", "union", "set", "on", "values", "window"],
-        ) {
-            self.is_list = false;
+            self.level().is_list = false;
+        } else if is_inside && self.is_from(word) {
+            self.expected = Expected::Source;
+            self.level().is_list = true;
+        } else if is_any(word, &AFTER_TABLES) {
+            self.level().is_list = false;
         }
     }
 
@@ -156,7 +219,7 @@ impl Builder {
 
     /// Whether a further operation can stand here, and not the `UPDATE` of `FOR UPDATE`.
     fn may_begin(&self) -> bool {
-        matches!(self.last_sign, b'(' | b')' | b';') || is_any(&self.last, &["as", "explain", "analyze"])
+        matches!(self.last_sign, b'(' | b')' | b';') || is_any(&self.last, &BEFORE_OPERATIONS)
     }
 
     fn first(&mut self, word: &[u8]) {
@@ -165,13 +228,19 @@ impl Builder {
             return;
         }
         self.operation(word);
-        self.expected = match word {
+        self.expect_first(word);
+    }
+
+    /// What an operation begins with.
+    fn expect_first(&mut self, operation: &[u8]) {
+        self.expected = match operation {
             word if is_any(word, &["create", "drop", "alter"]) => Expected::Object,
             word if is_any(word, &["update", "truncate", "copy"]) => Expected::Table,
             word if is_any(word, &["explain"]) => Expected::Operation,
             word if is_any(word, &["call", "exec", "execute"]) => Expected::Procedure,
             _ => Expected::Nothing,
         };
+        self.level().is_list = is_any(operation, &["update", "truncate"]);
     }
 
     /// `CREATE UNIQUE INDEX`, `DROP TABLE`, `ALTER USER`.
@@ -189,37 +258,42 @@ impl Builder {
             self.text.push(b' ');
             self.text.extend_from_slice(word);
         }
+        let is_table = is_any(word, &["table", "view"]);
+        self.level().is_list = is_table && is_any(&self.operation, &["drop"]);
         self.operation.push(b' ');
         self.operation.extend_from_slice(word);
-        self.expected = if is_any(word, &["table", "view"]) { Expected::Table } else { Expected::Nothing };
+        self.expected = if is_table { Expected::Table } else { Expected::Nothing };
     }
 
     fn quoted(&mut self, name: &[u8]) {
-        if let expected @ (Expected::Table | Expected::Procedure) = std::mem::take(&mut self.expected) {
-            self.begin(expected, name);
+        match std::mem::take(&mut self.expected) {
+            Expected::Nothing | Expected::Operation | Expected::Object => {}
+            expected => self.begin(expected, name),
         }
     }
 
     fn sign(&mut self, text: &[u8]) {
         let sign = text[0];
+        self.function.clear();
         match sign {
             b'.' if self.is_open => self.name.push(b'.'),
+            b'(' if self.is_open && self.is_source => {
+                self.is_open = false;
+                self.function = std::mem::take(&mut self.name);
+            }
             _ => self.end_name(),
         }
         match sign {
-            b'(' => {
+            b'(' => self.open(),
+            b')' => {
                 self.expected = Expected::Nothing;
-                if self.levels.len() < DEEPEST {
-                    self.levels.push(false);
+                if self.levels.len() > 1 {
+                    self.levels.pop();
                 }
             }
-            b')' if self.levels.len() > 1 => {
-                self.levels.pop();
-            }
-            b',' if self.is_list && self.levels.last() == Some(&true) => self.expected = Expected::Table,
+            b',' if self.level().is_list => self.expected = Expected::Source,
             b';' => {
-                self.levels = vec![false];
-                self.is_list = false;
+                self.levels = vec![Level::default()];
                 self.expected = Expected::Operation;
             }
             _ => {}
@@ -228,12 +302,36 @@ impl Builder {
         self.last_sign = sign;
     }
 
+    /// Tables may be joined in parentheses: `FROM (a JOIN b …)`; those of `DELETE … JOIN b USING (column)` hold none.
+    fn open(&mut self) {
+        let holds_tables = self.is_table_next() && !is_any(&self.last, &["using"]);
+        if !holds_tables {
+            self.expected = Expected::Nothing;
+        }
+        if self.levels.len() < DEEPEST {
+            self.levels.push(Level { is_inside: holds_tables, is_list: holds_tables });
+        }
+    }
+
+    /// What looked like a function is a table with a hint: SQL Server's `FROM items (NOLOCK)`.
+    fn hint(&mut self, word: &[u8]) {
+        if self.function.is_empty() {
+            return;
+        }
+        let name = std::mem::take(&mut self.function);
+        if is_any(word, &HINTS) {
+            self.table(name);
+        }
+    }
+
+    fn level(&mut self) -> &mut Level {
+        let last = self.levels.len() - 1;
+        &mut self.levels[last]
+    }
+
     fn operation(&mut self, word: &[u8]) {
         self.operations += 1;
-        self.is_list = false;
-        if let Some(level) = self.levels.last_mut() {
-            *level = true;
-        }
+        *self.level() = Level { is_inside: true, is_list: false };
         self.operation = word.to_vec();
         self.push(word);
     }
@@ -241,24 +339,30 @@ impl Builder {
     fn begin(&mut self, expected: Expected, name: &[u8]) {
         self.name = name.to_vec();
         self.is_open = true;
+        self.is_source = expected == Expected::Source;
         if expected == Expected::Procedure {
             self.procedure = vec![b' '];
         }
     }
 
     /// Nothing more comes of a name.
-    fn end_name(&mut self) {
+    pub fn end_name(&mut self) {
         if !std::mem::take(&mut self.is_open) {
             return;
         }
         let name = std::mem::take(&mut self.name);
-        self.push(&name);
         if self.procedure == b" " {
+            self.push(&name);
             self.procedure = name;
         } else {
-            self.tables += 1;
-            self.table = name;
+            self.table(name);
         }
+    }
+
+    fn table(&mut self, name: Vec<u8>) {
+        self.push(&name);
+        self.tables += 1;
+        self.table = name;
     }
 
     /// Adds a word, unless it would be too long with it: half a word would say something else.
