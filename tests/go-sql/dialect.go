@@ -49,8 +49,9 @@ var (
 	}
 	wrong = statement{
 		"SELEC id FROM items WHERE id = @",
-		"SELEC id FROM items WHERE id = ?",
-		"SELEC items",
+		// What nobody knows may call a procedure, with bare words for its arguments.
+		"SELEC …",
+		"SELEC",
 	}
 	allLiteral = statement{
 		"SELECT id FROM items WHERE id > -@ ORDER BY id",

@@ -276,9 +276,9 @@ func slow(r *request) {
 // flaky has connections that break; the package tries again, and it is one call.
 func flaky(r *request) {
 	_, err := r.flaky.ExecContext(r.ctx, "break twice 'secret'")
-	r.note(called{Where: "flaky", Summary: "break", Text: "break twice ?"}, err)
+	r.note(called{Where: "flaky", Summary: "break", Text: "break …"}, err)
 	_, err = r.flaky.ExecContext(r.ctx, "break always 'secret'")
-	r.note(called{Where: "flaky", Summary: "break", Text: "break always ?"}, err)
+	r.note(called{Where: "flaky", Summary: "break", Text: "break …"}, err)
 }
 
 // down asks a server that is not there.

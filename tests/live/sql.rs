@@ -351,6 +351,10 @@ fn difference_of_server(call: &Called, span: &Span, server: &Server) -> Option<S
 
 /// The operation and the table of a call, where it has one of each, from a summary that people wrote.
 fn parts(call: &Called) -> (&str, &str) {
+    if call.text.ends_with('…') {
+        // What is not shown may have more of either.
+        return ("", "");
+    }
     let words: Vec<&str> = call.summary.split(' ').collect();
     match words[..] {
         [""] => (&call.operation, ""),
