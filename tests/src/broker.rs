@@ -82,6 +82,8 @@ impl Broker {
             "-XX:TieredStopAtLevel=1",
             "-Dorg.slf4j.simpleLogger.logFile=System.out",
         ]);
+        // Libraries that it unpacks would stay in /tmp.
+        command.arg(format!("-Djava.io.tmpdir={}", self.directory.display()));
         command.arg("-cp").arg(self.libraries.join("*")).arg(class).current_dir(&self.directory);
         command
     }
