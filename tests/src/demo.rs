@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -19,17 +19,6 @@ use crate::tracer::uprobed;
 use crate::tree::{self, Tree};
 
 const ATTACH: Duration = Duration::from_secs(60);
-
-/// Says what went wrong.
-pub fn exit_code(result: Result<()>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
 
 /// Short, so that lines stay short; it only has to differ from the last run's.
 pub fn nonce() -> Result<String> {

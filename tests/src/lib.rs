@@ -19,6 +19,20 @@ pub mod tree;
 pub mod verdict;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+/// What a program ends with that did this; says what went wrong.
+pub fn exit_code(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// The checkout.
 pub fn root() -> PathBuf {

@@ -25,7 +25,7 @@ const ITEMS: [&str; 10] = ["tea", "rice", "tea", "rice", "honey", "tea", "rice",
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
-    demo::exit_code(run())
+    uprobed_tests::exit_code(run())
 }
 
 fn run() -> Result<()> {

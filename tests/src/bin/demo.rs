@@ -15,7 +15,7 @@ const REQUESTS: &str = "400";
 const RATE: &str = "100";
 
 fn main() -> ExitCode {
-    demo::exit_code(run())
+    uprobed_tests::exit_code(run())
 }
 
 fn run() -> Result<()> {

@@ -68,14 +68,7 @@ fn grpc_made(bench: &Bench, case: Case) -> Result<Stage> {
 }
 
 fn queried(bench: &Bench, case: Case) -> Result<Stage> {
-    let database = match bench.servers.database.get() {
-        Some(database) => database,
-        None => {
-            let directory = bench.directory.join("postgresql");
-            let made = Database::postgresql(&directory)?;
-            bench.servers.database.get_or_init(|| made)
-        }
-    };
+    let database = started(&bench.servers.database, || Database::postgresql(&bench.directory.join("postgresql")))?;
     let name = format!("host=127.0.0.1 port={} user=postgres dbname={DATABASE} sslmode=disable", database.port);
     on_demand(&mut bench.target(&build(&SQL, case)?, case, &["--database", &name]), Vec::new())
 }
@@ -89,17 +82,20 @@ fn read(bench: &Bench, case: Case) -> Result<Stage> {
 }
 
 fn kafka(bench: &Bench, case: Case, arguments: &[&str]) -> Result<Stage> {
-    let broker = match bench.servers.broker.get() {
-        Some(broker) => broker,
-        None => {
-            let made = Broker::start(&bench.directory)?;
-            bench.servers.broker.get_or_init(|| made)
-        }
-    };
+    let broker = started(&bench.servers.broker, || Broker::start(&bench.directory))?;
     let number = bench.servers.topics.replace(bench.servers.topics.get() + 1);
     let (address, topic) = (broker.address(), format!("bench-{number}"));
     let arguments = [&["--broker", &address, "--topic", &topic], arguments].concat();
     on_demand(&mut bench.target(&build(&KAFKA, case)?, case, &arguments), Vec::new())
+}
+
+/// The server that is there, or else a new one.
+fn started<T>(server: &OnceCell<T>, start: impl FnOnce() -> Result<T>) -> Result<&T> {
+    if let Some(server) = server.get() {
+        return Ok(server);
+    }
+    let new = start()?;
+    Ok(server.get_or_init(|| new))
 }
 
 fn build(program: &Program, case: Case) -> Result<PathBuf> {
