@@ -20,7 +20,7 @@ const GRPC: Program = Program::new("go-bench/grpc").go("auto");
 const SQL: Program = Program::new("go-bench/sql").go("auto");
 const KAFKA: Program = Program::new("go-bench/kafka").go("auto");
 /// What they are built with for the SDK's runs; nothing of it is in the others.
-const SDK: &[&str] = &["-tags", "sdk"];
+pub const SDK: &[&str] = &["-tags", "sdk"];
 
 /// A call of `WriteMessages`; the batch that its message is sent with is a span of another kind.
 const PRODUCER: &str = "\"kind\":4,";

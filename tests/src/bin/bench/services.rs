@@ -6,9 +6,10 @@ use anyhow::{Context, Result};
 use uprobed_tests::programs::{LOAD, PLAIN, Program, SERVICE};
 
 use crate::Case;
+use crate::libraries;
 use crate::measure::{ANY, Bench, Load, Row, Stage, listening};
 
-const SDK: Program = Program::new("go-sdk").go("auto");
+const SDK: Program = Program::new("go-bench/http").go("auto").flags(libraries::SDK);
 
 pub const ROWS: [Row; 2] = [
     Row { what: "a request served", library: "http", spans: 1.0, mark: ANY, stage: served },

@@ -1,9 +1,10 @@
+//go:build sdk
+
 // The service of the measurement with the OpenTelemetry SDK compiled in: the same answers as tests/go/service gives,
 // through otelhttp, a batch processor and OTLP over HTTP.
 package main
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -13,25 +14,14 @@ import (
 	"strings"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
-	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/sdk/trace"
+
+	"uprobed.test/bench/work"
 )
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "address to listen on")
 	upstream := flag.String("upstream", "", "base URL of the service to call")
-	collector := flag.String("collector", "", "host and port of a collector, OTLP over HTTP")
-	flag.Parse()
-
-	exporter, err := otlptracehttp.New(context.Background(),
-		otlptracehttp.WithEndpoint(*collector), otlptracehttp.WithInsecure())
-	if err != nil {
-		log.Fatal(err)
-	}
-	otel.SetTracerProvider(trace.NewTracerProvider(trace.WithBatcher(exporter)))
-	otel.SetTextMapPropagator(propagation.TraceContext{})
+	work.Parse()
 
 	client := &http.Client{Transport: otelhttp.NewTransport(&http.Transport{MaxIdleConnsPerHost: 256})}
 	mux := http.NewServeMux()
