@@ -144,35 +144,28 @@ fn decode_end(facts: &Facts, operation: &str, bytes: &[u8], fragment: &mut Fragm
         uprobed_sdk::read::<{ BEFORE + TAKEN }>(bytes);
     start::say_system(facts, driver, fragment);
     fragment.text(keys::OPERATION_NAME, operation);
-    let mut server = Server { address, host, port, port_text, namespace };
-    if has_others(others, [host, other_host], [port, other_port]) {
-        server.forget_host();
-    }
+    let server = Server { address, host, port, port_text, namespace, others, other_host, other_port };
     server.say(Some(operation), fragment);
 }
 
 impl<'a> Connection<'a> {
     fn say(&self, operation: Option<&str>, fragment: &mut Fragment<'_>) {
-        let mut server = Server {
+        let server = Server {
             address: self.address(),
             host: self.host(),
             port: self.port(),
             port_text: self.port_text(),
             namespace: self.namespace(),
+            others: self.others(),
+            other_host: self.other_host(),
+            other_port: self.other_port(),
         };
-        if has_others(self.others(), [self.host(), self.other_host()], [self.port(), self.other_port()]) {
-            server.forget_host();
+        if server.is_one_of_several() {
             fragment.end([keys::SERVER_ADDRESS, keys::SERVER_PORT], self.peer_address(), self.peer_port());
         }
         server.say(operation, fragment);
         fragment.end([keys::NETWORK_PEER_ADDRESS, keys::NETWORK_PEER_PORT], self.peer_address(), self.peer_port());
     }
-}
-
-/// Whether a connection may be to another host than the first, by the number of the others and the first of them.
-fn has_others(others: Field<'_>, hosts: [Field<'_>; 2], ports: [Field<'_>; 2]) -> bool {
-    let is_one = hosts[0].bytes() == hosts[1].bytes() && ports[0].integer() == ports[1].integer();
-    others.integer().is_some_and(|others| others > 1 || (others == 1 && !is_one))
 }
 
 /// Where a database is, in the ways that drivers keep it.
@@ -184,16 +177,23 @@ pub struct Server<'a> {
     pub port: Field<'a>,
     pub port_text: Field<'a>,
     pub namespace: Field<'a>,
+    /// How many other hosts it may be, and the first of them.
+    pub others: Field<'a>,
+    pub other_host: Field<'a>,
+    pub other_port: Field<'a>,
 }
 
 impl Server<'_> {
-    fn forget_host(&mut self) {
-        (self.address, self.host, self.port, self.port_text) = Default::default();
+    /// Whether the connection may be to another host than the one that is known.
+    fn is_one_of_several(&self) -> bool {
+        let is_same = self.host.bytes() == self.other_host.bytes() && self.port.integer() == self.other_port.integer();
+        self.others.integer().is_some_and(|others| others > 1 || (others == 1 && !is_same))
     }
 
     /// Its attributes, and for an `operation` without a statement the span's name.
     pub fn say(&self, operation: Option<&str>, fragment: &mut Fragment<'_>) {
         let (host, written) = match self.address.some() {
+            _ if self.is_one_of_several() => (&b""[..], None),
             Some(path) if path.starts_with(b"/") => (path, None),
             Some(address) => host_and_port(address),
             None => (self.host.bytes(), port(self.port_text.bytes())),

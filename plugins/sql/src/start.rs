@@ -34,6 +34,7 @@ impl<'a> Start<'a> {
             port: self.port(),
             port_text: self.port_text(),
             namespace: self.namespace(),
+            ..Server::default()
         }
     }
 }
