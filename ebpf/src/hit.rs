@@ -4,7 +4,7 @@ use aya_ebpf::{
     bindings::pt_regs,
     helpers::{
         bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns,
-        generated::{bpf_get_attach_cookie, bpf_loop, bpf_probe_read_user},
+        generated::{bpf_copy_from_user, bpf_get_attach_cookie, bpf_loop, bpf_probe_read_user},
     },
 };
 use core::ffi::{c_long, c_void};
@@ -25,8 +25,13 @@ pub struct User;
 impl Target for User {
     #[inline(always)]
     unsafe fn read(&mut self, address: u64, into: *mut u8, length: u32) -> bool {
-        // SAFETY: the caller says that `into` is valid for `length` bytes; the helper checks the address.
-        unsafe { bpf_probe_read_user(into.cast(), length, address as *const c_void) == 0 }
+        let (into, from) = (into.cast(), address as *const c_void);
+        // SAFETY: the caller says that `into` is valid for `length` bytes; the helpers check the address.
+        unsafe {
+            bpf_probe_read_user(into, length, from) == 0
+                // A page that the process has not touched yet, or not lately, is not there: have it brought.
+                || maps::can_sleep() && bpf_copy_from_user(into, length, from) == 0
+        }
     }
 
     #[inline(always)]

@@ -36,19 +36,44 @@ mod program {
     use crate::{hit, maps};
 
     /// Every probe where the kernel attaches all sites in one call (6.6 and later).
-    #[uprobe(multi)]
+    #[uprobe(multi, sleepable)]
     pub fn probe_multi(context: ProbeContext) -> u32 {
+        keep_the_stack_apart();
         hit::hit(context.as_ptr());
         // A return other than 0 could remove the probe (uprobe consumers, before 6.13).
         0
     }
 
-    /// Every probe elsewhere: attached site by site.
-    #[uprobe]
-    pub fn probe_single(context: ProbeContext) -> u32 {
+    /// Every probe where programs on uprobes may sleep and have tables that grow (6.1 and later): attached site by site.
+    #[uprobe(sleepable)]
+    pub fn probe_single_sleepable(context: ProbeContext) -> u32 {
+        keep_the_stack_apart();
         hit::hit(context.as_ptr());
         0
     }
+
+    /// Every probe elsewhere, likewise.
+    #[uprobe]
+    pub fn probe_single(context: ProbeContext) -> u32 {
+        keep_the_stack_apart();
+        hit::hit(context.as_ptr());
+        0
+    }
+
+    /// Has each task keep its values on its own stack. Linux 6.13 and later put larger stacks of such programs into memory of the CPU's,
+    /// which the next task's hit overwrites while this one is preempted or sleeps (`PRIV_STACK_ADAPTIVE` in kernel/bpf/verifier.c). They
+    /// leave it where a program has a tail call anywhere; this one is never made.
+    #[inline(always)]
+    fn keep_the_stack_apart() {
+        if maps::is_set(&raw const NEVER) {
+            // SAFETY: the verifier knows that nothing comes here, and removes it.
+            unsafe {
+                core::arch::asm!("call 12", out("r0") _, out("r1") _, out("r2") _, out("r3") _, out("r4") _, out("r5") _);
+            }
+        }
+    }
+
+    static NEVER: u8 = 0;
 
     #[raw_tracepoint(tracepoint = "sched_process_exec")]
     pub fn process_exec(_: RawTracePointContext) -> i32 {

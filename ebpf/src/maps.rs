@@ -8,7 +8,7 @@ use aya_ebpf::{
 use uprobed_ebpf::{
     interpret::State,
     program::Program,
-    wire::{Address, Goroutine, JoinKey, Named, Open, Process, Published, SpanKey, counter},
+    wire::{Address, Goroutine, JoinKey, Named, Open, Process, Published, STATES_PER_CPU, SpanKey, counter},
 };
 
 const NO_PREALLOC: u32 = 1;
@@ -34,17 +34,31 @@ pub static PUBLISHED: HashMap<JoinKey, Published> = HashMap::with_max_entries(16
 #[map]
 pub static PUBLISHERS: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
-pub static STATES: Array<State> = Array::with_max_entries(256, 0);
+pub static STATES: Array<State> = Array::with_max_entries(64 * STATES_PER_CPU, 0);
 #[map]
 pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::COUNT, 0);
 #[map]
 pub static RECORDS: RingBuf = RingBuf::with_byte_size(16 << 20, 0);
 
-/// States a CPU has: a task that is preempted within a hit keeps its own while another's probe runs.
-const STATES_PER_CPU: u32 = 4;
 /// Bytes waiting in the ring buffer from which the host is woken; below, it comes by itself every few milliseconds. Waking it for each
 /// record would cost the watched program more than the record.
 const WAKE_BYTES: u64 = 1 << 20;
+
+/// Whether this program may sleep, as the host loaded it.
+#[unsafe(no_mangle)]
+static CAN_SLEEP: u8 = 0;
+
+#[inline(always)]
+pub fn can_sleep() -> bool {
+    is_set(&raw const CAN_SLEEP)
+}
+
+/// A byte of the program's own, which the verifier knows, and which the compiler must not: nothing that hangs on a 0 is looked at.
+#[inline(always)]
+pub fn is_set(byte: *const u8) -> bool {
+    // SAFETY: the callers' are statics.
+    unsafe { byte.read_volatile() != 0 }
+}
 
 #[inline(always)]
 pub fn process(pid: u32) -> Option<&'static Process> {

@@ -70,6 +70,11 @@ pub mod state {
     pub const CUT: u8 = 4;
 }
 
+/// States that a CPU has: a task that is preempted or sleeps within a hit keeps its own while others' probes run.
+pub const STATES_PER_CPU: u32 = 16;
+/// Name of the byte in the program that says whether it may sleep.
+pub const CAN_SLEEP: &str = "CAN_SLEEP";
+
 /// The most context types that one process can have.
 pub const CONTEXT_TYPES: usize = 12;
 

@@ -22,7 +22,7 @@ use aya::{
 };
 use uprobed_ebpf::{
     program::Program,
-    wire::{self, Process, cookie},
+    wire::{self, CAN_SLEEP, Process, STATES_PER_CPU, cookie},
 };
 
 pub use counters::Counters;
@@ -33,14 +33,12 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("UPROBED_BPF_OBJECT"));
 
 /// Capture programs at once: a few dozen probes for each different binary.
 const PROGRAMS: u32 = 4096;
-/// States for each CPU, as the eBPF program counts them.
-const STATES_PER_CPU: u32 = 4;
 
 /// The loaded program and its tables.
 pub struct Kernel {
     ebpf: Ebpf,
-    /// Whether all sites of a binary are attached by one call.
-    is_multi: bool,
+    /// The name of the program that serves every probe.
+    probe: &'static str,
     processes: KernelMap<MapData, u32, Shared<Process>>,
     programs: Array<MapData, Shared<Program>>,
     counters: PerCpuArray<MapData, u64>,
@@ -76,16 +74,7 @@ pub struct Attached {
 impl Kernel {
     /// Loads the program. Check [`surroundings`](check) first for errors that a user understands.
     pub fn load() -> Result<Self> {
-        let cpus = aya::util::nr_cpus().map_err(|(what, error)| anyhow!("read {what}: {error}"))?;
-        let is_multi = is_uprobe_multi_supported(UProbeMultiFeature::LinkCreation).unwrap_or(false);
-        let mut ebpf = EbpfLoader::new()
-            .map_max_entries("PROGRAMS", PROGRAMS)
-            .map_max_entries("STATES", cpus.get() * STATES_PER_CPU)
-            .load(OBJECT)
-            .context("load the eBPF program")?;
-        let name = probe_name(is_multi);
-        let probe: &mut UProbe = ebpf.program_mut(name).context("the eBPF object has no probe")?.try_into()?;
-        probe.load().with_context(|| format!("load the eBPF program {name}"))?;
+        let (mut ebpf, probe) = load()?;
         for (name, tracepoint) in [("process_exec", "sched_process_exec"), ("process_exit", "sched_process_exit")] {
             let program: &mut RawTracePoint =
                 ebpf.program_mut(name).with_context(|| format!("the eBPF object has no {name}"))?.try_into()?;
@@ -95,7 +84,7 @@ impl Kernel {
         let mut take = |name: &str| ebpf.take_map(name).with_context(|| format!("the eBPF object has no map {name}"));
         let other = "the eBPF object was built from another version of the source; run: make build";
         Ok(Self {
-            is_multi,
+            probe,
             processes: KernelMap::try_from(take("PROCESSES")?).context(other)?,
             programs: Array::try_from(take("PROGRAMS")?).context(other)?,
             counters: PerCpuArray::try_from(take("COUNTERS")?).context(other)?,
@@ -134,8 +123,7 @@ impl Kernel {
 
     /// Attaches all points of one binary. `programs` are what [`add`](Self::add) gave for them; they are given back with the links.
     pub fn attach(&mut self, executable: &Path, points: &[Point], programs: Vec<u32>) -> Result<Attached> {
-        let probe: &mut UProbe =
-            self.ebpf.program_mut(probe_name(self.is_multi)).context("the probe is gone")?.try_into()?;
+        let probe: &mut UProbe = self.ebpf.program_mut(self.probe).context("the probe is gone")?.try_into()?;
         let mut resolved = Vec::with_capacity(points.len());
         for point in points {
             let cookie = cookie::pack(point.program, point.address)
@@ -163,8 +151,7 @@ impl Kernel {
 
     /// Detaches; waits for the kernel, so not on a path that anybody waits for.
     pub fn detach(&mut self, attached: Attached) -> Result<()> {
-        let probe: &mut UProbe =
-            self.ebpf.program_mut(probe_name(self.is_multi)).context("the probe is gone")?.try_into()?;
+        let probe: &mut UProbe = self.ebpf.program_mut(self.probe).context("the probe is gone")?.try_into()?;
         for link in attached.links {
             probe.detach(link).context("detach")?;
         }
@@ -194,8 +181,29 @@ impl Kernel {
     }
 }
 
-fn probe_name(is_multi: bool) -> &'static str {
-    if is_multi { "probe_multi" } else { "probe_single" }
+/// Loads the best of the programs that this kernel takes, and gives its name: attached to all sites of a binary by one call (6.6 and later),
+/// able to wait for memory that is not resident (6.1 and later), or neither.
+fn load() -> Result<(Ebpf, &'static str)> {
+    if is_uprobe_multi_supported(UProbeMultiFeature::LinkCreation).unwrap_or(false) {
+        return load_probe("probe_multi", true);
+    }
+    load_probe("probe_single_sleepable", true).or_else(|error| {
+        tracing::debug!("{error:#}");
+        load_probe("probe_single", false)
+    })
+}
+
+fn load_probe(name: &'static str, can_sleep: bool) -> Result<(Ebpf, &'static str)> {
+    let cpus = aya::util::nr_cpus().map_err(|(what, error)| anyhow!("read {what}: {error}"))?;
+    let mut ebpf = EbpfLoader::new()
+        .map_max_entries("PROGRAMS", PROGRAMS)
+        .map_max_entries("STATES", cpus.get() * STATES_PER_CPU)
+        .override_global(CAN_SLEEP, &u8::from(can_sleep), true)
+        .load(OBJECT)
+        .context("load the eBPF program")?;
+    let probe: &mut UProbe = ebpf.program_mut(name).context("the eBPF object has no probe")?.try_into()?;
+    probe.load().with_context(|| format!("load the eBPF program {name}"))?;
+    Ok((ebpf, name))
 }
 
 /// The reading end of the ring buffer.
