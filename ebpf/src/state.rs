@@ -10,6 +10,8 @@ use crate::{
 
 /// Bytes of one record, head included, beyond which no capture begins.
 pub const RECORD_BYTES: usize = 4096;
+/// A capture's length before it is compared with `CAPTURE_BYTES`. Verifiers forget what a comparison says, but not what a mask does.
+const LENGTH_MASK: u64 = 2 * CAPTURE_BYTES as u64 - 1;
 /// Places in the scratch space are multiples of eight below 512.
 pub(crate) const SCRATCH_MASK: u64 = 0x1f8;
 /// Where a key is put for comparison.
@@ -65,8 +67,8 @@ pub struct State {
     pub traceparent_capture: u32,
     /// Room for what is read and looked at, but not recorded.
     pub scratch: [u8; KEY_AT + KEY_BYTES],
-    /// Head and captures. The last 1024 bytes are slack, so that a bounded copy at a bounded place stays inside.
-    pub out: [u8; RECORD_BYTES + CAPTURE_BYTES as usize + 64],
+    /// Head and captures. The rest is slack, so that a copy at a masked place and of a masked length stays inside.
+    pub out: [u8; RECORD_BYTES + LENGTH_MASK as usize + 1 + 64],
 }
 
 /// Where in the program a hit happened.
@@ -222,7 +224,7 @@ impl State {
     #[inline(always)]
     pub(crate) fn capture<T: Target>(&mut self, target: &mut T, op: &Op, status: u8, address: u64, length: u64) {
         let at = T::bound(self.length.into(), RECORD_BYTES as u64 - 1) as usize;
-        let length = T::bound(length, 2 * CAPTURE_BYTES as u64 - 1);
+        let length = T::bound(length, LENGTH_MASK);
         let length = if length > CAPTURE_BYTES as u64 { CAPTURE_BYTES as u64 } else { length };
         let (mut length, mut status) = (length as u32, status);
         let padded = (length + 3) & !3;
@@ -231,11 +233,11 @@ impl State {
         }
         let out = self.out.as_mut_ptr();
         if length > 0 {
-            // SAFETY: `at` is below RECORD_BYTES and `length` at most CAPTURE_BYTES; `out` holds both and 64 bytes more.
+            // SAFETY: `at` is below RECORD_BYTES and `length` at most LENGTH_MASK; `out` holds both and 64 bytes more.
             let read = unsafe {
                 // What pads the last word must not be what another record left.
-                *out.add(at + (padded as usize & 0x7fc)).cast::<u32>() = 0;
-                target.read(address, out.add(at + 4), T::bound(length.into(), 0x7ff) as u32)
+                *out.add(at + (padded as usize & (LENGTH_MASK as usize & !3))).cast::<u32>() = 0;
+                target.read(address, out.add(at + 4), T::bound(length.into(), LENGTH_MASK) as u32)
             };
             if !read {
                 (length, status) = (0, state::UNREADABLE);

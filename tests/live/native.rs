@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use uprobed_tests::otlp::Span;
 use uprobed_tests::process::{Lines, Running};
+use uprobed_tests::programs;
 use uprobed_tests::root;
 use uprobed_tests::scene::Scene;
 use uprobed_tests::tracer::Tracer;
@@ -21,7 +22,8 @@ const WAIT: Duration = Duration::from_secs(60);
 #[test]
 fn traces_a_c_program() -> Result<()> {
     let scene = Scene::new("native")?;
-    let program = compiled(&scene)?;
+    let program = scene.file("orders");
+    programs::orders(&program)?;
     let (spans, printed) = traced(&scene, &program)?;
     verify(&spans, &printed)?;
     // The comparison notices what is missing, and what belongs to another.
@@ -38,7 +40,8 @@ fn traces_a_c_program() -> Result<()> {
 #[test]
 fn traces_a_stripped_c_program_by_its_debug_file() -> Result<()> {
     let scene = Scene::new("native-stripped")?;
-    let program = compiled(&scene)?;
+    let program = scene.file("orders");
+    programs::orders(&program)?;
     let debug = program.with_extension("debug");
     let objcopy = |arguments: &[&Path]| run(Command::new("objcopy").args(arguments));
     objcopy(&["--only-keep-debug".as_ref(), &program, &debug])?;
@@ -47,13 +50,6 @@ fn traces_a_stripped_c_program_by_its_debug_file() -> Result<()> {
     objcopy(&[&link, &program])?;
     let (spans, printed) = traced(&scene, &program)?;
     verify(&spans, &printed)
-}
-
-fn compiled(scene: &Scene) -> Result<PathBuf> {
-    let program = scene.file("orders");
-    let source = root().join("tests/c/orders.c");
-    run(Command::new("gcc").args(["-g", "-O2", "-pthread", "-o"]).arg(&program).arg(source))?;
-    Ok(program)
 }
 
 fn run(command: &mut Command) -> Result<()> {

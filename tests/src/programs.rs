@@ -1,5 +1,6 @@
-//! The Go programs under `tests/`, built by the Go that a test asks for. Go's own cache makes a second build quick.
+//! The programs under `tests/`: in Go, built by the Go that a test asks for, and in C. Go's own cache makes a second build quick.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,6 +31,8 @@ pub const PLAIN: Program = Program::new("go/plain");
 /// Calls the URL that it is given three times, at once.
 pub const FIRST: Program = Program::new("go/first");
 pub const LOAD: Program = Program::new("go/load");
+/// The C program's file.
+pub const ORDERS: &str = "orders";
 
 impl Program {
     pub const fn new(path: &'static str) -> Self {
@@ -60,11 +63,9 @@ impl Program {
         words.join("-").chars().map(harmless).chain(with_c.chars()).collect()
     }
 
-    /// Builds it and tells where it is. Where `UPROBED_PREBUILT` names a directory, it has to be there already.
+    /// Builds it, unless that was done beforehand, and tells where it is.
     pub fn build(&self) -> Result<PathBuf> {
-        if let Some(prebuilt) = std::env::var_os("UPROBED_PREBUILT") {
-            let path = PathBuf::from(prebuilt).join(self.name());
-            ensure!(path.exists(), "{} was not built beforehand", path.display());
+        if let Some(path) = prebuilt(&self.name())? {
             return Ok(path);
         }
         let output = scratch().join("bin").join(self.name());
@@ -83,4 +84,26 @@ impl Program {
         }
         Ok(())
     }
+}
+
+/// Compiles `tests/c/orders.c` into a file, or copies it there from where it was built beforehand.
+pub fn orders(output: &Path) -> Result<()> {
+    if let Some(path) = prebuilt(ORDERS)? {
+        fs::copy(&path, output).with_context(|| format!("copy {}", path.display()))?;
+        return Ok(());
+    }
+    let source = root().join("tests/c/orders.c");
+    let mut command = Command::new("gcc");
+    command.args(["-g", "-O2", "-pthread", "-o"]).arg(output).arg(source);
+    let printed = command.output().context("start gcc")?;
+    ensure!(printed.status.success(), "gcc: {}", String::from_utf8_lossy(&printed.stderr));
+    Ok(())
+}
+
+/// A program that is not to be built here: where `UPROBED_PREBUILT` names a directory, it has to be there.
+fn prebuilt(name: &str) -> Result<Option<PathBuf>> {
+    let Some(directory) = std::env::var_os("UPROBED_PREBUILT") else { return Ok(None) };
+    let path = PathBuf::from(directory).join(name);
+    ensure!(path.exists(), "{} was not built beforehand", path.display());
+    Ok(Some(path))
 }
