@@ -11,12 +11,12 @@ use core::ffi::{c_long, c_void};
 use uprobed_ebpf::{
     interpret::{self, Next, Place, STEPS, State, Target},
     program::{Correlation, FETCH_WORDS, Program, Role, amd64, flags},
-    wire::{Process, cookie, counter},
+    wire::{cookie, counter},
 };
 
 use crate::{
     identity, join,
-    maps::{self, PROGRAMS},
+    maps::{self, Life, PROGRAMS},
 };
 
 /// The process that the hit happened in.
@@ -76,12 +76,12 @@ pub fn hit(context: *mut c_void) {
     state.reset();
     state.bias = instruction(registers).wrapping_sub(cookie::address(cookie));
     copy_registers(state, registers);
-    serve(process, program, state, id as u32);
+    serve(&process, program, state, id as u32);
     maps::give_back(state);
 }
 
 #[inline(never)]
-fn serve(process: &Process, program: &Program, state: &mut State, thread: u32) {
+fn serve(process: &Life, program: &Program, state: &mut State, thread: u32) {
     if program.role == Role::Spawn as u8 {
         run(program, state);
         if state.aborted == 0 {
@@ -103,6 +103,9 @@ fn serve(process: &Process, program: &Program, state: &mut State, thread: u32) {
     }
     state.is_published = join::is_wanted(program);
     state.traceparent_capture = if program.role == Role::Start as u8 { program.traceparent.into() } else { 0xff };
+    // Before the captures, which may have to wait for memory.
+    // SAFETY: the helper has no preconditions.
+    state.head().time = unsafe { bpf_ktime_get_boot_ns() };
     run(program, state);
     if state.unreadable > 0 {
         maps::count(counter::UNREADABLE);
@@ -116,8 +119,6 @@ fn serve(process: &Process, program: &Program, state: &mut State, thread: u32) {
     head.kind = program.role;
     head.parent_source = 0;
     head.probe = program.probe;
-    // SAFETY: the helper has no preconditions.
-    head.time = unsafe { bpf_ktime_get_boot_ns() };
     head.parent = 0;
     head.goroutine = goroutine;
     head.plugin = program.plugin;

@@ -5,13 +5,13 @@
 use uprobed_ebpf::{
     interpret::State,
     program::{Correlation, KEPT, NO_SLOT, Program, Role, flags},
-    wire::{Address, Goroutine, Named, Open, Process, Record, SpanContext, SpanKey, counter, kind},
+    wire::{Address, Goroutine, Named, Open, Record, SpanContext, SpanKey, counter, kind},
 };
 
 use crate::{
     hit::{User, load},
     join,
-    maps::{self, CONTEXTS, GOROUTINES, NO_EXIST, SPANS, count},
+    maps::{self, CONTEXTS, GOROUTINES, Life, NO_EXIST, SPANS, count},
     naming,
     parent::{find_parent, identify},
 };
@@ -30,7 +30,7 @@ pub fn copy<T: Copy>(from: &T, to: &mut T) {
 
 /// The goroutine's entry, made ready for this goroutine if its g stood for another before.
 #[inline(always)]
-fn goroutine(process: &Process, state: &State) -> Option<&'static mut Goroutine> {
+fn goroutine(process: &Life, state: &State) -> Option<&'static mut Goroutine> {
     let entry = GOROUTINES.get_ptr_mut(&Address { slot: process.slot, zero: 0, address: state.place.g })?;
     // SAFETY: a goroutine runs on one thread at a time; entries are removed only after the process has ended.
     let entry = unsafe { &mut *entry };
@@ -60,7 +60,7 @@ pub fn open(named: &Named) -> Option<&'static mut Open> {
 
 /// Puts the hit's key into the state. False if the correlation is by goroutine, and no span of this kind is open on it.
 #[inline(always)]
-fn find_key(process: &Process, program: &Program, state: &mut State) -> bool {
+fn find_key(process: &Life, program: &Program, state: &mut State) -> bool {
     if program.correlation == Correlation::Goroutine as u8 {
         return find_on_goroutine(process, program, state);
     }
@@ -77,14 +77,14 @@ fn find_key(process: &Process, program: &Program, state: &mut State) -> bool {
 
 /// The key of a span that is found by these words.
 #[inline(always)]
-pub fn words(process: &Process, program: &Program, state: &State, slots: [u8; 2]) -> SpanKey {
+pub fn words(process: &Life, program: &Program, state: &State, slots: [u8; 2]) -> SpanKey {
     let b = if slots[1] == NO_SLOT { 0 } else { state.word::<User>(slots[1]) };
     SpanKey { slot: process.slot, span: program.span, a: state.word::<User>(slots[0]), b }
 }
 
 /// Puts the key of the goroutine's innermost span of this kind into the state. Others may be open within it: a handler panicked during a call.
 #[inline(always)]
-fn find_on_goroutine(process: &Process, program: &Program, state: &mut State) -> bool {
+fn find_on_goroutine(process: &Life, program: &Program, state: &mut State) -> bool {
     let Some(entry) = goroutine(process, state) else { return false };
     if program.flags & flags::INHERITS != 0 && entry.top.context.span == 0 && open(&entry.inherited).is_some() {
         copy(&entry.inherited, &mut state.named);
@@ -109,7 +109,7 @@ fn find_on_goroutine(process: &Process, program: &Program, state: &mut State) ->
 
 /// False where it is clear before the captures run that there is no span to speak of. Hands the kept words to the captures.
 #[inline(always)]
-pub fn may_end(process: &Process, program: &Program, state: &mut State) -> bool {
+pub fn may_end(process: &Life, program: &Program, state: &mut State) -> bool {
     if program.correlation == Correlation::Words as u8 {
         return true;
     }
@@ -133,7 +133,7 @@ pub fn may_end(process: &Process, program: &Program, state: &mut State) -> bool 
 
 /// A span begins. True if its record is to be handed on.
 #[inline(never)]
-pub fn start(process: &Process, program: &Program, state: &mut State) -> bool {
+pub fn start(process: &Life, program: &Program, state: &mut State) -> bool {
     find_key(process, program, state);
     let mut entry = goroutine(process, state);
     if let Some(entry) = entry.as_deref_mut() {
@@ -198,7 +198,7 @@ pub fn replace(state: &mut State) -> bool {
 
 /// An end, an event or a mark of an open span. True if its record is to be handed on.
 #[inline(never)]
-pub fn go_on(process: &Process, program: &Program, state: &mut State) -> bool {
+pub fn go_on(process: &Life, program: &Program, state: &mut State) -> bool {
     if program.correlation == Correlation::Words as u8 {
         find_key(process, program, state);
         naming::resolve_alias(state);
@@ -249,7 +249,7 @@ fn keep(program: &Program, state: &State, entry: &mut Open) {
 
 /// The span of `state.open` is current no more.
 #[inline(always)]
-pub fn leave_goroutine(process: &Process, state: &mut State) {
+pub fn leave_goroutine(process: &Life, state: &mut State) {
     if state.open.goroutine != 0
         && let Some(goroutine) = goroutine_of(process, &state.open)
     {
@@ -266,7 +266,7 @@ pub fn leave_goroutine(process: &Process, state: &mut State) {
 /// Forgets a span everywhere. False if another one has done so: several goroutines may end a span at once, each on its CPU, and what
 /// removes it from the table is its end.
 #[inline(always)]
-fn end(process: &Process, state: &mut State, entry: &Open) -> bool {
+fn end(process: &Life, state: &mut State, entry: &Open) -> bool {
     // What is removed may belong to another span at once.
     copy(entry, &mut state.open);
     if SPANS.remove(&state.key).is_err() {
@@ -288,7 +288,7 @@ fn end(process: &Process, state: &mut State, entry: &Open) -> bool {
 
 /// The goroutine that a span is current on, unless its g stands for another by now.
 #[inline(always)]
-fn goroutine_of(process: &Process, entry: &Open) -> Option<&'static mut Goroutine> {
+fn goroutine_of(process: &Life, entry: &Open) -> Option<&'static mut Goroutine> {
     let found = GOROUTINES.get_ptr_mut(&Address { slot: process.slot, zero: 0, address: entry.goroutine })?;
     // SAFETY: as in `goroutine`.
     let found = unsafe { &mut *found };
@@ -335,7 +335,7 @@ fn abandon(state: &mut State, context: &SpanContext) {
 
 /// Makes the entry of a goroutine that had none, with `state.named` open on it.
 #[inline(always)]
-fn remember(process: &Process, state: &mut State) {
+fn remember(process: &Life, state: &mut State) {
     state.goroutine.goid = state.place.goid;
     copy(&state.named, &mut state.goroutine.top);
     state.goroutine.inherited.context.span = 0;
@@ -347,7 +347,7 @@ fn remember(process: &Process, state: &mut State) {
 
 /// A goroutine is made: it inherits what is open where it is made.
 #[inline(never)]
-pub fn spawned(process: &Process, program: &Program, state: &mut State) {
+pub fn spawned(process: &Life, program: &Program, state: &mut State) {
     let new = state.word::<User>(program.key_slots[0]);
     let parent = state.word::<User>(program.key_slots[1]);
     // SAFETY: as in `goroutine`.

@@ -3,17 +3,17 @@
 use uprobed_ebpf::{
     interpret::State,
     program::{Program, flags},
-    wire::{JoinKey, Open, Process, counter},
+    wire::{JoinKey, Open, counter},
 };
 
 use crate::{
     identity::{copy, open},
-    maps::{PUBLISHED, PUBLISHERS, SPANS, count},
+    maps::{Life, PUBLISHED, PUBLISHERS, SPANS, add, count},
 };
 
 /// Says to the other end of the connection which span, the one of `state.key`, uses it.
 #[inline(always)]
-pub fn publish(process: &Process, program: &Program, state: &mut State) {
+pub fn publish(process: &Life, program: &Program, state: &mut State) {
     if !state.join.is_complete() {
         return;
     }
@@ -74,16 +74,13 @@ pub fn is_wanted(program: &Program) -> u32 {
 #[inline(always)]
 fn add_publishers(number: i64) {
     if let Some(publishers) = PUBLISHERS.get_ptr_mut(0) {
-        // SAFETY: an atomic addition to a map's value; an instruction, because core has no atomics for this target.
-        unsafe {
-            core::arch::asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) publishers, in(reg) number, options(nostack));
-        }
+        add(publishers, number);
     }
 }
 
 /// Finds what the other end of this connection said, and leaves its context in `state.named`.
 #[inline(always)]
-pub fn adopt(process: &Process, program: &Program, state: &mut State) -> bool {
+pub fn adopt(process: &Life, program: &Program, state: &mut State) -> bool {
     set_key(process, program, state, true);
     // SAFETY: what is read is compared before use.
     let Some(found) = (unsafe { PUBLISHED.get(&state.open.published) }) else { return false };
@@ -93,7 +90,7 @@ pub fn adopt(process: &Process, program: &Program, state: &mut State) -> bool {
 
 /// Puts the key into `state.open.published`: the publishing end first.
 #[inline(always)]
-fn set_key(process: &Process, program: &Program, state: &mut State, is_other_end: bool) {
+fn set_key(process: &Life, program: &Program, state: &mut State, is_other_end: bool) {
     let (first, second) = if is_other_end { (1, 0) } else { (0, 1) };
     state.open.published = JoinKey {
         network: process.network,

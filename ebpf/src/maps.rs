@@ -8,7 +8,9 @@ use aya_ebpf::{
 use uprobed_ebpf::{
     interpret::State,
     program::Program,
-    wire::{Address, Goroutine, JoinKey, Named, Open, Process, Published, STATES_PER_CPU, SpanKey, counter},
+    wire::{
+        Address, CONTEXT_TYPES, Goroutine, JoinKey, Named, Open, Process, Published, STATES_PER_CPU, SpanKey, counter,
+    },
 };
 
 const NO_PREALLOC: u32 = 1;
@@ -60,17 +62,34 @@ pub fn is_set(byte: *const u8) -> bool {
     unsafe { byte.read_volatile() != 0 }
 }
 
+/// What a hit has to know of its process. The host may forget the process, and use its entry for another, while a hit sleeps.
+pub struct Life {
+    pub slot: u32,
+    pub network: u32,
+    pub binary: u32,
+    pub context_types: &'static [u64; CONTEXT_TYPES],
+}
+
 #[inline(always)]
-pub fn process(pid: u32) -> Option<&'static Process> {
+pub fn process(pid: u32) -> Option<Life> {
     // SAFETY: the host writes an entry whole before it attaches, and removes it after the process has ended.
-    unsafe { PROCESSES.get(&pid) }
+    let Process { slot, network, binary, context_types, .. } = unsafe { PROCESSES.get(&pid) }?;
+    Some(Life { slot: *slot, network: *network, binary: *binary, context_types })
 }
 
 #[inline(always)]
 pub fn count(index: u32) {
     if let Some(counter) = COUNTERS.get_ptr_mut(index) {
-        // SAFETY: the slot is this CPU's; a preempted increment can lose one count, not more.
-        unsafe { *counter += 1 }
+        add(counter, 1);
+    }
+}
+
+/// Adds at once, whoever else does so. As an instruction, for the reason of `swap`.
+#[inline(always)]
+pub fn add(to: *mut u64, value: i64) {
+    // SAFETY: the caller's is a value of a map.
+    unsafe {
+        core::arch::asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) to, in(reg) value, options(nostack));
     }
 }
 

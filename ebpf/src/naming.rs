@@ -3,13 +3,13 @@
 use uprobed_ebpf::{
     interpret::State,
     program::Program,
-    wire::{Address, Named, Open, Process, counter},
+    wire::{Address, Named, Open, counter},
 };
 
 use crate::{
     identity::{copy, keyed, leave_goroutine, open, replace, words},
     join,
-    maps::{ALIASES, CONTEXTS, NO_EXIST, PUBLISHED, SPANS, count},
+    maps::{ALIASES, CONTEXTS, Life, NO_EXIST, PUBLISHED, SPANS, count},
 };
 
 /// Puts the span's own key into the state, where what stands there is an alias.
@@ -28,7 +28,7 @@ pub fn resolve_alias(state: &mut State) {
 
 /// Gives the span another key beside its own, in place of the alias that it had.
 #[inline(always)]
-pub fn alias(process: &Process, program: &Program, state: &mut State, entry: &mut Open) {
+pub fn alias(process: &Life, program: &Program, state: &mut State, entry: &mut Open) {
     forget_alias(entry);
     state.name = words(process, program, state, program.name_slots);
     copy(&entry.context, &mut state.named.context);
@@ -44,7 +44,7 @@ pub fn alias(process: &Process, program: &Program, state: &mut State, entry: &mu
 
 /// Gives the span another key instead of its own. What speaks of it by its key is told.
 #[inline(never)]
-pub fn rename(process: &Process, program: &Program, state: &mut State, entry: &mut Open) {
+pub fn rename(process: &Life, program: &Program, state: &mut State, entry: &mut Open) {
     copy(entry, &mut state.open);
     leave_goroutine(process, state);
     entry.goroutine = 0;

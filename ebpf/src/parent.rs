@@ -6,7 +6,7 @@ use uprobed_ebpf::{
     interpret::{self, State, Target},
     program::{NO_SLOT, Program, flags},
     traceparent,
-    wire::{Address, CONTEXT_TYPES, Goroutine, ParentSource, Process, SpanContext},
+    wire::{Address, CONTEXT_TYPES, Goroutine, ParentSource, SpanContext},
 };
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     hit::{User, load},
     identity::{copy, open},
     join,
-    maps::CONTEXTS,
+    maps::{CONTEXTS, Life},
 };
 
 /// Contexts that a walk follows: middleware adds one or two each.
@@ -36,7 +36,7 @@ pub fn identify(state: &mut State, source: ParentSource) {
 
 /// Finds the parent, best source first, and leaves its context in `state.named`.
 #[inline(always)]
-pub fn find_parent(process: &Process, program: &Program, state: &mut State, entry: Option<&Goroutine>) -> ParentSource {
+pub fn find_parent(process: &Life, program: &Program, state: &mut State, entry: Option<&Goroutine>) -> ParentSource {
     if state.traceparent != 0 && incoming(state) {
         return ParentSource::Remote;
     }
@@ -98,7 +98,7 @@ fn find_context(program: &Program, state: &mut State) -> bool {
 
 /// Follows the `context.Context` in the state to one that carries an open span, and leaves its context in `state.named`.
 #[inline(always)]
-fn walk(process: &Process, state: &mut State) -> bool {
+fn walk(process: &Life, state: &mut State) -> bool {
     state.named.context.span = 0;
     let mut walk = Walk { process, state };
     // SAFETY: the callback takes what stands here.
@@ -109,7 +109,7 @@ fn walk(process: &Process, state: &mut State) -> bool {
 }
 
 struct Walk {
-    process: *const Process,
+    process: *const Life,
     state: *mut State,
 }
 
@@ -143,7 +143,7 @@ extern "C" fn one_context(_: u32, walk: *mut c_void) -> c_long {
 /// Whether a type's first field is its parent. What is read is hidden from the compiler, which would go through all of them and remember
 /// in a register whether one was the type: that doubles what the kernel's verifier looks at with each.
 #[inline(never)]
-fn is_context(process: &Process, ty: u64) -> bool {
+fn is_context(process: &Life, ty: u64) -> bool {
     let mut index = 0;
     while index < CONTEXT_TYPES {
         if User::bound(process.context_types[index], u64::MAX) == ty {

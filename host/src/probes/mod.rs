@@ -34,6 +34,10 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("UPROBED_BPF_OBJECT"));
 /// Capture programs at once: a few dozen probes for each different binary.
 const PROGRAMS: u32 = 4096;
 
+/// Programs that serve every probe, best first, and whether they may sleep: attached to all sites of a binary by one call (6.6 and later), able
+/// to wait for memory that is not resident (6.1 and later), or neither.
+const PROBES: [(&str, bool); 3] = [("probe_multi", true), ("probe_single_sleepable", true), ("probe_single", false)];
+
 /// The loaded program and its tables.
 pub struct Kernel {
     ebpf: Ebpf,
@@ -181,19 +185,20 @@ impl Kernel {
     }
 }
 
-/// Loads the best of the programs that this kernel takes, and gives its name: attached to all sites of a binary by one call (6.6 and later),
-/// able to wait for memory that is not resident (6.1 and later), or neither.
+/// Loads the best of the programs that this kernel takes, and gives its name.
 fn load() -> Result<(Ebpf, &'static str)> {
-    if is_uprobe_multi_supported(UProbeMultiFeature::LinkCreation).unwrap_or(false) {
-        return load_probe("probe_multi", true);
+    let is_multi = is_uprobe_multi_supported(UProbeMultiFeature::LinkCreation).unwrap_or(false);
+    let (last, better) = PROBES.split_last().context("there are no programs")?;
+    for (name, can_sleep) in &better[usize::from(!is_multi)..] {
+        match load_probe(name, *can_sleep) {
+            Ok(ebpf) => return Ok((ebpf, name)),
+            Err(error) => tracing::debug!("{error:#}"),
+        }
     }
-    load_probe("probe_single_sleepable", true).or_else(|error| {
-        tracing::debug!("{error:#}");
-        load_probe("probe_single", false)
-    })
+    Ok((load_probe(last.0, last.1)?, last.0))
 }
 
-fn load_probe(name: &'static str, can_sleep: bool) -> Result<(Ebpf, &'static str)> {
+fn load_probe(name: &str, can_sleep: bool) -> Result<Ebpf> {
     let cpus = aya::util::nr_cpus().map_err(|(what, error)| anyhow!("read {what}: {error}"))?;
     let mut ebpf = EbpfLoader::new()
         .map_max_entries("PROGRAMS", PROGRAMS)
@@ -203,7 +208,7 @@ fn load_probe(name: &'static str, can_sleep: bool) -> Result<(Ebpf, &'static str
         .context("load the eBPF program")?;
     let probe: &mut UProbe = ebpf.program_mut(name).context("the eBPF object has no probe")?.try_into()?;
     probe.load().with_context(|| format!("load the eBPF program {name}"))?;
-    Ok((ebpf, name))
+    Ok(ebpf)
 }
 
 /// The reading end of the ring buffer.
