@@ -11,7 +11,7 @@ use clap::Args;
 
 use uprobed::{
     manifest::Manifest,
-    plan::{self, Plan, Skipped},
+    plan::{self, Plan, Skipped, Subject},
     session::{Numbers, Prepared},
 };
 
@@ -92,7 +92,7 @@ fn runtime(prepared: &mut Prepared) -> Plan {
     let (mut probes, mut skipped) = (Vec::new(), Vec::new());
     match prepared.spawn.take() {
         Some(Ok(probe)) => probes.push(probe),
-        Some(Err(why)) => skipped.push(Skipped { what: "goroutines that are made".into(), why }),
+        Some(Err(why)) => skipped.push(Skipped { what: Subject::Goroutines, why }),
         None => {}
     }
     Plan {

@@ -2,7 +2,7 @@
 //! the linker left out of a program without DWARF.
 
 use super::{
-    Skip, Skipped,
+    Skip, Skipped, Subject,
     arguments::{Expression, expression},
     types::Ty,
     versions,
@@ -30,18 +30,17 @@ impl Known {
     pub fn new(manifest: &Manifest, binary: &Binary, skipped: &mut Vec<Skipped>) -> Self {
         let mut known = Self::default();
         for offset in &manifest.offsets {
+            let what = Subject::Offset { ty: offset.struct_type.clone(), field: offset.field.clone() };
             match entry(offset, binary) {
                 Ok(Some(entry)) => match known.entry(&entry.struct_type, &entry.field) {
                     Some(first) if first.offset != entry.offset => {
                         let why = Skip::TwoOffsets(first.offset, entry.offset);
-                        skipped.push(Skipped { what: format!("offset {}.{}", entry.struct_type, entry.field), why });
+                        skipped.push(Skipped { what, why });
                     }
                     _ => known.entries.push(entry),
                 },
                 Ok(None) => {}
-                Err(why) => {
-                    skipped.push(Skipped { what: format!("offset {}.{}", offset.struct_type, offset.field), why })
-                }
+                Err(why) => skipped.push(Skipped { what, why }),
             }
         }
         known

@@ -31,7 +31,7 @@ mod walk;
 
 pub use disassemble::disassemble;
 pub use runtime::spawn;
-pub use skip::Skip;
+pub use skip::{Skip, Subject};
 pub use table::{table, wrapped};
 pub use walk::Origin;
 
@@ -142,14 +142,14 @@ pub struct Dropped {
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Skipped {
-    /// `probe serve`, `group http2`, `context type *context.valueCtx`
-    pub what: String,
+    #[serde(serialize_with = "as_text")]
+    pub what: Subject,
     #[serde(serialize_with = "as_text")]
     pub why: Skip,
 }
 
-fn as_text<S: serde::Serializer>(skip: &Skip, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(skip)
+fn as_text<S: serde::Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 /// `plugin` goes into every record; spans are numbered from `first_span`, which is to be unique on this host.
@@ -347,7 +347,7 @@ fn leave_out_groups(manifest: &Manifest, outcomes: &mut [Result<Ready, Skip>]) -
         .zip(outcomes.iter())
         .filter_map(|(probe, outcome)| {
             let why = outcome.as_ref().err()?.clone();
-            Some(Skipped { what: format!("probe {}", probe.name), why })
+            Some(Skipped { what: Subject::Probe(probe.name.clone()), why })
         })
         .collect();
     let mut why: Vec<Option<Skip>> = vec![None; manifest.groups.len()];
@@ -374,7 +374,7 @@ fn leave_out_groups(manifest: &Manifest, outcomes: &mut [Result<Ready, Skip>]) -
         }
     }
     for (group, why) in manifest.groups.iter().zip(&why) {
-        skipped.extend(why.clone().map(|why| Skipped { what: format!("group {}", group.name), why }));
+        skipped.extend(why.clone().map(|why| Skipped { what: Subject::Group(group.name.clone()), why }));
     }
     for (probe, outcome) in manifest.probes.iter().zip(outcomes) {
         let left_out = why.get(probe.group).and_then(Option::as_ref);
@@ -393,7 +393,7 @@ fn context_types(manifest: &Manifest, binary: &Binary, skipped: &mut Vec<Skipped
             Ok(address) if addresses.len() < CONTEXT_TYPES => addresses.push(address),
             found => {
                 let why = found.err().unwrap_or(Skip::TooLong { what: "context types", most: CONTEXT_TYPES });
-                skipped.push(Skipped { what: format!("context type {name}"), why });
+                skipped.push(Skipped { what: Subject::ContextType(name.clone()), why });
             }
         }
     }

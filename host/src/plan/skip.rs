@@ -1,10 +1,39 @@
 //! Why something is left out of a plan.
 
+use std::fmt;
+
 use super::{Bypass, Origin, arguments::ArgumentsError, path::PathError};
 use crate::binary::{self, Refusal};
 
 /// What is found of a module that is not in the program.
 pub const NOT_LINKED: &str = "not linked";
+
+/// What is left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    Probe(String),
+    Group(String),
+    ContextType(String),
+    /// Of the plugin's table.
+    Offset {
+        ty: String,
+        field: String,
+    },
+    /// The host's own probe.
+    Goroutines,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Probe(name) => write!(f, "probe {name}"),
+            Self::Group(name) => write!(f, "group {name}"),
+            Self::ContextType(name) => write!(f, "context type {name}"),
+            Self::Offset { ty, field } => write!(f, "offset {ty}.{field}"),
+            Self::Goroutines => f.write_str("goroutines that are made"),
+        }
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Skip {

@@ -27,9 +27,10 @@ pub fn table(plan: &Plan, verbose: bool, colour: bool) -> String {
     if !plan.skipped.is_empty() {
         table.line(&[]);
         table.line(&[(warn.bold(), "left out")]);
-        let width = plan.skipped.iter().map(|skipped| skipped.what.chars().count()).max().unwrap_or(0).min(40);
+        let width =
+            plan.skipped.iter().map(|skipped| skipped.what.to_string().chars().count()).max().unwrap_or(0).min(40);
         for skipped in &plan.skipped {
-            table.wrapped(warn, &format!("  {:<width$}  ", skipped.what), &skipped.why.to_string());
+            table.wrapped(warn, &format!("  {:<width$}  ", skipped.what.to_string()), &skipped.why.to_string());
         }
     }
     table.text

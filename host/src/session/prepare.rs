@@ -15,7 +15,7 @@ use crate::{
     binary::{self, Binary, TypeNames},
     events::holds_types,
     manifest::Manifest,
-    plan::{self, Plan, PlannedProbe, Skip, Skipped},
+    plan::{self, Plan, PlannedProbe, Skip, Skipped, Subject},
     plugin::{Architecture, Plugin, Target},
 };
 
@@ -142,7 +142,7 @@ impl Prepared {
 
 /// Why no probe of a plugin can be attached, in short: what nobody calls is not linked, and what is left out with it is no reason either.
 fn reason(skipped: &[Skipped]) -> String {
-    let is_reason = |skipped: &&Skipped| skipped.what.starts_with("probe ") && !skipped.why.is_absence();
+    let is_reason = |skipped: &&Skipped| matches!(skipped.what, Subject::Probe(_)) && !skipped.why.is_absence();
     let reasons: Vec<&Skipped> = skipped.iter().filter(is_reason).collect();
     match reasons[..] {
         [] if skipped.is_empty() => "nothing to probe".into(),

@@ -22,7 +22,7 @@ fn outcome(manifest: &Manifest) -> Vec<String> {
         sources.map(|source| format!("{} {:?}", source.offsets, source.origins)).collect::<Vec<_>>().join(", ")
     };
     let planned = plan.probes.iter().map(|probe| format!("{}: {}", probe.name, captures(probe)));
-    let skipped = plan.skipped.iter().filter(|skipped| !skipped.what.starts_with("group"));
+    let skipped = plan.skipped.iter().filter(|skipped| !matches!(skipped.what, Subject::Group(_)));
     planned.chain(skipped.map(|skipped| format!("{}: {}", skipped.what, skipped.why))).collect()
 }
 
