@@ -38,25 +38,26 @@ mod program {
     /// Every probe where the kernel attaches all sites in one call (6.6 and later).
     #[uprobe(multi, sleepable)]
     pub fn probe_multi(context: ProbeContext) -> u32 {
-        keep_the_stack_apart();
-        hit::hit(context.as_ptr());
-        // A return other than 0 could remove the probe (uprobe consumers, before 6.13).
-        0
+        serve(&context)
     }
 
     /// Every probe where programs on uprobes may sleep and have tables that grow (6.1 and later): attached site by site.
     #[uprobe(sleepable)]
     pub fn probe_single_sleepable(context: ProbeContext) -> u32 {
-        keep_the_stack_apart();
-        hit::hit(context.as_ptr());
-        0
+        serve(&context)
     }
 
     /// Every probe elsewhere, likewise.
     #[uprobe]
     pub fn probe_single(context: ProbeContext) -> u32 {
+        serve(&context)
+    }
+
+    #[inline(always)]
+    fn serve(context: &ProbeContext) -> u32 {
         keep_the_stack_apart();
         hit::hit(context.as_ptr());
+        // A return other than 0 could remove the probe (uprobe consumers, before 6.13).
         0
     }
 

@@ -62,7 +62,8 @@ pub fn is_set(byte: *const u8) -> bool {
     unsafe { byte.read_volatile() != 0 }
 }
 
-/// What a hit has to know of its process. The host may forget the process, and use its entry for another, while a hit sleeps.
+/// What a hit has to know of its process, copied: the host may forget the process, and use its entry for another, while a hit sleeps. The
+/// types stay there; they only say how to go on from one context to the next.
 pub struct Life {
     pub slot: u32,
     pub network: u32,

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use uprobed_tests::broker::Broker;
 use uprobed_tests::otlp::{CLIENT, SERVER, STATUS_ERROR, Span};
-use uprobed_tests::process::{Lines, Running};
+use uprobed_tests::process::Running;
 use uprobed_tests::programs::{Program, SERVICE};
 use uprobed_tests::scene::Scene;
 use uprobed_tests::tracer::{Trace, Tracer, uprobed};
@@ -260,10 +260,7 @@ fn shop(scene: &Scene, go: &'static str, flags: &'static [&'static str]) -> Resu
     let start = |program, arguments: &[&str]| -> Result<(Running, String)> {
         let mut command = Command::new(Program::new(program).go(go).flags(flags).build()?);
         let journal = scene.file(&format!("{}.journal", program.replace('/', "-")));
-        let mut running = Running::start(command.arg("--log").arg(journal).args(arguments).stdout(Stdio::piped()))?;
-        let lines = Lines::of(running.child().stdout.take().context("the program has no standard output")?);
-        let line = lines.wait_for(START, |line| line.starts_with("listening "))?;
-        Ok((running, line.trim_start_matches("listening ").to_owned()))
+        Running::listening(command.arg("--log").arg(journal).args(arguments), START)
     };
     let (server, addresses) = start("go-grpc/server", &[])?;
     let (address, web) = addresses.split_once(' ').context("the server names two addresses")?;

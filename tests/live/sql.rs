@@ -11,7 +11,7 @@ mod twin;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -19,7 +19,7 @@ use rustix::process::Signal;
 use serde::Deserialize;
 use uprobed_tests::databases::{DATABASE, Database};
 use uprobed_tests::otlp::{CLIENT, STATUS_ERROR, Span};
-use uprobed_tests::process::{Lines, Running, free_port};
+use uprobed_tests::process::{Running, free_port};
 use uprobed_tests::programs::{NEWEST, OLDEST, Program};
 use uprobed_tests::scene::Scene;
 use uprobed_tests::tracer::Tracer;
@@ -221,11 +221,7 @@ fn exact_with(scene: &Scene, shop: &Shop<'_>, server: &Server, loads: &[(&str, &
 fn start(shop: &Shop<'_>, journal: &PathBuf) -> Result<(Running, String)> {
     let mut command = Command::new(shop.program.build()?);
     command.arg("--log").arg(journal).args(["--driver", shop.driver, "--dsn", &shop.dsn, "--down", &shop.down]);
-    command.args(["--connections", &shop.connections.to_string()]).stdout(Stdio::piped());
-    let mut running = Running::start(&mut command)?;
-    let stdout = Lines::of(running.child().stdout.take().context("the service has no standard output")?);
-    let line = stdout.wait_for(START, |line| line.starts_with("listening ")).context("wait for the service")?;
-    Ok((running, line.trim_start_matches("listening ").to_owned()))
+    Running::listening(command.args(["--connections", &shop.connections.to_string()]), START)
 }
 
 fn read(journal: &PathBuf) -> Result<Vec<Called>> {

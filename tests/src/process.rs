@@ -1,13 +1,16 @@
 //! Child processes that end with the test, and lines that they print.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+
+/// With this a program begins the line that says where it listens.
+const LISTENING: &str = "listening ";
 
 /// A child that is killed when it is dropped.
 #[derive(Debug)]
@@ -21,6 +24,15 @@ impl Running {
         let name = command.get_program().to_string_lossy().into_owned();
         let child = command.spawn().with_context(|| format!("start {name}"))?;
         Ok(Self { child, name })
+    }
+
+    /// Starts a program that says where it listens, and gives what it says.
+    pub fn listening(command: &mut Command, at_most: Duration) -> Result<(Self, String)> {
+        let mut running = Self::start(command.stdout(Stdio::piped()))?;
+        let stdout = running.child.stdout.take().with_context(|| format!("{} has no standard output", running.name))?;
+        let line = Lines::of(stdout).wait_for(at_most, |line| line.starts_with(LISTENING));
+        let line = line.with_context(|| format!("wait until {} listens", running.name))?;
+        Ok((running, line.trim_start_matches(LISTENING).to_owned()))
     }
 
     pub fn pid(&self) -> u32 {

@@ -50,11 +50,7 @@ impl Scene {
     pub fn service_from(&self, name: &str, binary: &Path, arguments: &[&str]) -> Result<Service> {
         let journal = self.file(&format!("{name}.journal"));
         let mut command = Command::new(binary);
-        command.arg("--log").arg(&journal).args(arguments).stdout(Stdio::piped());
-        let mut running = Running::start(&mut command)?;
-        let stdout = Lines::of(running.child().stdout.take().context("the service has no standard output")?);
-        let line = stdout.wait_for(START, |line| line.starts_with("listening ")).context("wait for the service")?;
-        let url = line.trim_start_matches("listening ").to_owned();
+        let (running, url) = Running::listening(command.arg("--log").arg(&journal).args(arguments), START)?;
         Ok(Service { running, url, journal })
     }
 

@@ -30,17 +30,17 @@ impl Known {
     pub fn new(manifest: &Manifest, binary: &Binary, skipped: &mut Vec<Skipped>) -> Self {
         let mut known = Self::default();
         for offset in &manifest.offsets {
-            let what = Subject::Offset { ty: offset.struct_type.clone(), field: offset.field.clone() };
+            let what = || Subject::Offset { ty: offset.struct_type.clone(), field: offset.field.clone() };
             match entry(offset, binary) {
                 Ok(Some(entry)) => match known.entry(&entry.struct_type, &entry.field) {
                     Some(first) if first.offset != entry.offset => {
                         let why = Skip::TwoOffsets(first.offset, entry.offset);
-                        skipped.push(Skipped { what, why });
+                        skipped.push(Skipped { what: what(), why });
                     }
                     _ => known.entries.push(entry),
                 },
                 Ok(None) => {}
-                Err(why) => skipped.push(Skipped { what, why }),
+                Err(why) => skipped.push(Skipped { what: what(), why }),
             }
         }
         known

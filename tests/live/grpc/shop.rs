@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use serde::Deserialize;
-use uprobed_tests::process::{Lines, Running};
+use uprobed_tests::process::Running;
 use uprobed_tests::programs::Program;
 
 const START: Duration = Duration::from_secs(20);
@@ -81,14 +81,14 @@ impl Shop {
             BTreeMap::from(["server", "front"].map(|name| (name, directory.join(format!("{name}.journal")))));
         let program = |path| Program::new(path).go(version.go).flags(version.flags).build();
         let mut command = Command::new(program("go-grpc/server")?);
-        let (server, line) = start(command.arg("--log").arg(&journals["server"]).args(arguments))?;
+        let (server, line) = Running::listening(command.arg("--log").arg(&journals["server"]).args(arguments), START)?;
         let (address, web) = line.split_once(' ').context("the server names two addresses")?;
         let mut command = Command::new(program("go-grpc/front")?);
         command.arg("--log").arg(&journals["front"]).args(["--server", address, "--web", web]);
         if arguments.contains(&"--tls") {
             command.arg("--tls");
         }
-        let (front, url) = start(&mut command)?;
+        let (front, url) = Running::listening(&mut command, START)?;
         Ok(Self { server, front, url, journals })
     }
 
@@ -102,13 +102,6 @@ impl Shop {
     pub fn close_front(mut self) -> Result<Journal> {
         stop(&mut self.front, &self.journals["front"])
     }
-}
-
-fn start(command: &mut Command) -> Result<(Running, String)> {
-    let mut running = Running::start(command.stdout(Stdio::piped()))?;
-    let stdout = Lines::of(running.child().stdout.take().context("the program has no standard output")?);
-    let line = stdout.wait_for(START, |line| line.starts_with("listening ")).context("wait for the program")?;
-    Ok((running, line.trim_start_matches("listening ").to_owned()))
 }
 
 fn stop(running: &mut Running, path: &Path) -> Result<Journal> {

@@ -1,10 +1,10 @@
 //! Drivers with error types and connectors of their own kind: SQLite in C, and SQL Server's, which talks to a stand-in that speaks TDS.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use uprobed_tests::databases::DATABASE;
-use uprobed_tests::process::{Lines, Running, free_port};
+use uprobed_tests::process::{Running, free_port};
 use uprobed_tests::programs::{NEWEST, OLDEST, Program};
 use uprobed_tests::scene::Scene;
 
@@ -45,10 +45,8 @@ fn counts_every_call_to_sqlite_in_c() -> Result<()> {
 #[test]
 fn counts_every_call_to_a_stand_in_for_sql_server() -> Result<()> {
     let scene = Scene::new("sql-server")?;
-    let mut server = Running::start(Command::new(STAND_IN.build()?).stdout(Stdio::piped()))?;
-    let stdout = Lines::of(server.child().stdout.take().context("the server has no standard output")?);
-    let line = stdout.wait_for(START, |line| line.starts_with("listening ")).context("wait for the server")?;
-    let port = line.rsplit(':').next().and_then(|digits| digits.parse().ok()).context("a port")?;
+    let (_server, address) = Running::listening(&mut Command::new(STAND_IN.build()?), START)?;
+    let port = address.rsplit(':').next().and_then(|digits| digits.parse().ok()).context("a port")?;
     // Since 1.10.0 the driver hands out connectors, which know the server before there is a connection.
     for (name, program, encrypt, is_known_down) in [
         ("mssql-old-stripped", &SQL_SERVER_OLD_STRIPPED, "true", false),

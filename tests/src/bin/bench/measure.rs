@@ -143,10 +143,7 @@ impl Bench {
 
 /// Starts a program that says where it listens.
 pub fn listening(command: &mut Command) -> Result<(Running, String)> {
-    let mut running = Running::start(command.stdout(Stdio::piped()))?;
-    let stdout = Lines::of(running.child().stdout.take().context("the service has no standard output")?);
-    let line = stdout.wait_for(START, |line| line.starts_with("listening "))?;
-    Ok((running, line.trim_start_matches("listening ").to_owned()))
+    Running::listening(command, START)
 }
 
 /// Ends uprobed and counts the spans with this mark that it wrote.
