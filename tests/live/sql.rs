@@ -316,8 +316,11 @@ fn difference_of_server(call: &Called, span: &Span, server: &Server) -> Option<S
         _ => None,
     };
     let is_down = call.place == "down";
-    let is_known =
-        if is_down { server.is_known_down } else { call.place == "main" } && !WITHOUT.contains(&call.error.as_str());
+    // The pool may have found every connection dead that it was about to hand out; then nothing is known at all.
+    let is_of_none = call.error == "database/sql/driver.ErrBadConn" && !span.attributes.keys().any(is_of_server);
+    let is_known = if is_down { server.is_known_down } else { call.place == "main" }
+        && !is_of_none
+        && !WITHOUT.contains(&call.error.as_str());
     // What ends a transaction is not asked for its socket.
     let is_end = matches!(call.operation.as_str(), "COMMIT" | "ROLLBACK");
     let has_peer = server.has_peer && !is_end && !is_down;
@@ -343,6 +346,10 @@ fn difference_of_server(call: &Called, span: &Span, server: &Server) -> Option<S
         }
     }
     None
+}
+
+fn is_of_server(key: &String) -> bool {
+    key == "db.namespace" || key.starts_with("server.") || key.starts_with("network.")
 }
 
 /// The operation and the table of a call, where it has one of each, from a summary that people wrote.
